@@ -1,0 +1,56 @@
+import { z } from "zod";
+import { Base64, BookName, Count, Instant, Sha256Hex } from "./names.ts";
+
+/** How large a book is and the Merkle root over all its records (RFC 9162 §2.1.1). */
+export const BookHead = z.object({ book: BookName, origin: z.string(), size: Count, root: Sha256Hex });
+export type BookHead = z.infer<typeof BookHead>;
+
+/** A record as a reader gets it: `bytes` is what was hashed, exactly. */
+export const BookRecord = z.object({ seq: Count, leaf: Sha256Hex, bytes: Base64 });
+export type BookRecord = z.infer<typeof BookRecord>;
+
+/** A record with what proves that it is in the book of `head` (RFC 9162 §2.1.3). Hashes in hexadecimal, nearest first. */
+export const BookProof = z.object({ record: BookRecord, head: BookHead, path: z.array(Sha256Hex) });
+export type BookProof = z.infer<typeof BookProof>;
+
+/**
+ * What is wrong with one place of a book: `altered` bytes that do not hash to the tree's leaf, `missing` no bytes,
+ * `broken-chain` a record whose prev or seq does not continue the one before, `not-canonical` bytes that are no
+ * record, `truncated` the head note knows of records that the store has not, `forked` the head note names another
+ * root for the same records, `index` a tree node or id that does not fit the records.
+ */
+export const DamageKind = z.enum([
+  "altered",
+  "missing",
+  "broken-chain",
+  "not-canonical",
+  "truncated",
+  "forked",
+  "bad-signature",
+  "index",
+]);
+export type DamageKind = z.infer<typeof DamageKind>;
+
+export const Damage = z.object({
+  seq: Count,
+  kind: DamageKind,
+  /** The store's key in hexadecimal. */
+  key: z.string(),
+  expected: z.string(),
+  found: z.string(),
+});
+export type Damage = z.infer<typeof Damage>;
+
+/** The answer of `book-verify`. At most 1,000 damages are named; `damagedCount` counts all. */
+export const VerifyReport = z.object({
+  ok: z.boolean(),
+  book: BookName,
+  size: Count,
+  root: Sha256Hex,
+  damaged: z.array(Damage),
+  damagedCount: Count,
+  signatures: z.object({ checked: Count, unsigned: Count, unknownKey: Count }),
+  startedAt: Instant,
+  tookMs: Count,
+});
+export type VerifyReport = z.infer<typeof VerifyReport>;

@@ -1,0 +1,121 @@
+import { z } from "zod";
+import { Base64, Instant, PersonId, plainText, Segment } from "./names.ts";
+
+/** What a name in the directory may do. `machine` and `service` are not given to people. */
+export const PROFILES = [
+  "operator",
+  "supervisor",
+  "coordinator",
+  "analyst",
+  "administrator",
+  "inspector",
+  "scada",
+  "machine",
+  "service",
+] as const;
+export const Profile = z.enum(PROFILES);
+export type Profile = z.infer<typeof Profile>;
+
+/** The profiles that a person can have. `inspector` reads for MQTT Explorer, `scada` reads at full rate. */
+export const PersonProfile = z.enum([
+  "operator",
+  "supervisor",
+  "coordinator",
+  "analyst",
+  "administrator",
+  "inspector",
+  "scada",
+]);
+export type PersonProfile = z.infer<typeof PersonProfile>;
+
+/** Names of the services of a plant; reserved in the one namespace of people, machines and services. */
+export const SERVICE_NAMES = ["broker", "directory", "production", "audit", "fleet", "console"] as const;
+export const ServiceName = z.enum(SERVICE_NAMES);
+export type ServiceName = z.infer<typeof ServiceName>;
+
+/** The name of whoever holds the hub's local key. Reserved as well. */
+export const LOCAL_ADMIN = "local-admin";
+
+/** What services know of a name: pushed, retained, on `directory/principals/<name>`, signed by the directory. */
+export const Principal = z.strictObject({
+  v: z.literal(1),
+  name: Segment,
+  kind: z.enum(["person", "machine", "service"]),
+  profile: Profile,
+  /** What stands for the name in records: a person's random id, else the name itself. */
+  sub: z.union([PersonId, Segment]),
+  active: z.boolean(),
+  /** Raw Ed25519 public key; null for people and for machines with a secret. */
+  publicKey: Base64.nullable(),
+  credential: z.enum(["password", "key", "secret", "local"]),
+  /** Machines for which this one may report, itself always included; empty for people and services. */
+  speaksFor: z.array(Segment),
+  registeredAt: Instant,
+});
+export type Principal = z.infer<typeof Principal>;
+
+/** `body` is the canonical JSON of a {@link Principal}; `sig` the directory's Ed25519 signature over its UTF-8 bytes. */
+export const SignedPrincipal = z.strictObject({ body: z.string(), sig: Base64 });
+
+/** The shortest password, in characters. */
+export const PASSWORD_MINIMUM = 8;
+export const Password = z
+  .string()
+  .refine((text) => [...text].length >= PASSWORD_MINIMUM, {
+    error: `a password of at least ${PASSWORD_MINIMUM} characters`,
+    params: { code: "weak_password" },
+  })
+  .refine((text) => text.length <= 256, "at most 256 characters");
+
+/** `POST /directory/sessions`: with a password, or with the hub's local key from loopback. */
+export const SignInRequest = z.union([
+  z.strictObject({ user: Segment, password: z.string().max(256), app: z.string().max(64) }),
+  z.strictObject({ localKey: z.string().max(128), app: z.string().max(64) }),
+]);
+/** The token is the MQTT password from now on, the user name stays the user's. */
+export const Session = z.object({
+  token: z.string(),
+  session: Segment,
+  user: Segment,
+  profile: Profile,
+  expiresAt: Instant,
+});
+export type Session = z.infer<typeof Session>;
+
+/** `POST /directory/setup`: makes the first administrator with the one-time code of the first start. */
+export const SetupRequest = z.strictObject({ code: z.string().max(64), user: Segment, password: Password });
+
+/** `POST /directory/users`. */
+export const UserAddRequest = z.strictObject({
+  name: Segment,
+  profile: PersonProfile,
+  password: Password,
+  fullName: plainText(128).nullable().default(null),
+  badge: plainText(64).nullable().default(null),
+});
+export const UserRow = z.object({
+  name: Segment,
+  profile: Profile,
+  fullName: z.string().nullable(),
+  badge: z.string().nullable(),
+  active: z.boolean(),
+  registeredAt: Instant,
+});
+export type UserRow = z.infer<typeof UserRow>;
+
+/** `PUT /directory/users/<name>/password`: one's own with the old password, another's as administrator. */
+export const PasswordRequest = z.strictObject({ password: Password, current: z.string().max(256).optional() });
+
+/** `POST /directory/machines`: with a public key, else a secret is made and shown this once. */
+export const MachineAddRequest = z.strictObject({
+  id: Segment,
+  publicKey: Base64.nullable().default(null),
+  speaksFor: z.array(Segment).max(1000).default([]),
+});
+export const MachineAdded = z.object({ id: Segment, secret: z.string().nullable() });
+
+/** `GET /directory/time`: what an agent asks before it signs a token, since its own clock may be off. */
+export const HubTime = z.object({ now: Instant, plant: z.string() });
+
+/** `GET /directory/people/<sub>/key`, for services: the AES-256 key of a person and the login to show. */
+export const PersonKey = z.object({ sub: PersonId, key: Base64, name: Segment });

@@ -1,0 +1,140 @@
+import { z } from "zod";
+import { BookHead, BookProof, BookRecord, VerifyReport } from "./book.ts";
+import type { PersonProfile, ServiceName } from "./directory.ts";
+import { Problem } from "./errors.ts";
+import { Receipt } from "./events.ts";
+import { MachineRow } from "./machine.ts";
+import { Count, Instant, plainText, Segment, Uuid7 } from "./names.ts";
+import { Entry, EntryFields, EntryVersion, Justification, Totals } from "./production.ts";
+
+/** What travels on a request topic. Answered only until `notAfter`, by the service's clock. */
+export const RequestEnvelope = z.strictObject({ v: z.literal(1), notAfter: Instant, body: z.unknown() });
+
+/** What travels on a response topic. */
+export const ResponseEnvelope = z.union([
+  z.strictObject({ v: z.literal(1), status: z.literal("ok"), data: z.unknown() }),
+  z.strictObject({ v: z.literal(1), status: z.literal("error"), error: Problem }),
+]);
+export type ResponseEnvelope = z.infer<typeof ResponseEnvelope>;
+
+const WRITERS = ["operator", "supervisor", "coordinator", "administrator"] as const;
+const CORRECTORS = ["supervisor", "coordinator", "administrator"] as const;
+const READERS = [...WRITERS, "analyst"] as const;
+const AUDITORS = ["coordinator", "analyst", "administrator"] as const;
+
+const Page = { limit: z.int().min(1).max(500).default(50), after: z.string().max(128).nullable().default(null) };
+const ById = z.strictObject({ id: Uuid7 });
+const BySeqOrId = z.union([z.strictObject({ seq: Count }), ById]);
+
+type Operation = { profiles: readonly PersonProfile[]; request: z.ZodType; response: z.ZodType };
+
+/** What every book answers, under its own service's name. */
+const bookOperations = {
+  "book-head": { profiles: READERS, request: z.strictObject({}), response: BookHead },
+  "book-record": { profiles: AUDITORS, request: BySeqOrId, response: BookRecord },
+  "book-proof": { profiles: READERS, request: BySeqOrId, response: BookProof },
+  "book-tail": {
+    profiles: AUDITORS,
+    /** Records before `before` (the newest when null), newest first. */
+    request: z.strictObject({ limit: z.int().min(1).max(200).default(20), before: Count.nullable().default(null) }),
+    response: z.object({ head: BookHead, records: z.array(BookRecord) }),
+  },
+  "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
+} as const satisfies Record<string, Operation>;
+
+/**
+ * Every operation that a person can ask a service for: who may, what goes in, what comes out. The service checks the
+ * profile and parses the body by this table; the command line and the console use the same schemas.
+ */
+export const OPERATIONS = {
+  production: {
+    ...bookOperations,
+    "entry-add": {
+      profiles: WRITERS,
+      /** `id` is made by whoever asks, so that asking again books once. */
+      request: z.strictObject({ id: Uuid7, at: Instant, tz: z.string().min(1).max(64), fields: EntryFields }),
+      response: z.object({ id: Uuid7, receipt: Receipt }),
+    },
+    "entry-correct": {
+      profiles: CORRECTORS,
+      /** `rev` is the version that was seen; `event` the id of this change, made by whoever asks. */
+      request: z.strictObject({
+        id: Uuid7,
+        event: Uuid7,
+        rev: z.int().min(1),
+        at: Instant.nullable().default(null),
+        fields: EntryFields,
+        reason: Justification,
+      }),
+      response: z.object({ id: Uuid7, rev: z.int(), receipt: Receipt }),
+    },
+    "entry-void": {
+      profiles: CORRECTORS,
+      request: z.strictObject({ id: Uuid7, event: Uuid7, rev: z.int().min(1), reason: Justification }),
+      response: z.object({ id: Uuid7, rev: z.int(), receipt: Receipt }),
+    },
+    "entry-show": {
+      profiles: READERS,
+      request: ById,
+      response: z.object({ entry: Entry, versions: z.array(EntryVersion) }),
+    },
+    "entry-list": {
+      profiles: READERS,
+      request: z.strictObject({ lot: plainText(64).nullable().default(null), ...Page }),
+      response: z.object({ entries: z.array(Entry), next: z.string().nullable() }),
+    },
+    "entry-totals": {
+      profiles: READERS,
+      request: z.strictObject({ lot: plainText(64).nullable().default(null) }),
+      response: Totals,
+    },
+  },
+  audit: {
+    ...bookOperations,
+    "audit-tail": {
+      profiles: AUDITORS,
+      request: z.strictObject({ limit: z.int().min(1).max(200).default(20), before: Count.nullable().default(null) }),
+      /** Records with names and reasons readable, for people; `record` is the stored record. */
+      response: z.object({
+        head: BookHead,
+        rows: z.array(z.object({ seq: Count, leaf: z.string(), record: z.unknown(), who: z.string().nullable(), text: z.string().nullable() })),
+      }),
+    },
+    "audit-show": {
+      profiles: AUDITORS,
+      request: BySeqOrId,
+      response: z.object({ proof: BookProof, record: z.unknown(), who: z.string().nullable(), text: z.string().nullable() }),
+    },
+  },
+  fleet: {
+    "machine-list": { profiles: READERS, request: z.strictObject({}), response: z.array(MachineRow) },
+    "machine-show": { profiles: READERS, request: z.strictObject({ id: Segment }), response: MachineRow },
+  },
+} as const satisfies Partial<Record<ServiceName, Record<string, Operation>>>;
+
+export type Services = typeof OPERATIONS;
+export type ServiceWithOperations = keyof Services;
+export type OperationsOf<S extends ServiceWithOperations> = keyof Services[S] & string;
+export type RequestOf<S extends ServiceWithOperations, O extends OperationsOf<S>> = Services[S][O] extends {
+  request: infer R extends z.ZodType;
+}
+  ? z.output<R>
+  : never;
+export type RequestInput<S extends ServiceWithOperations, O extends OperationsOf<S>> = Services[S][O] extends {
+  request: infer R extends z.ZodType;
+}
+  ? z.input<R>
+  : never;
+export type ResponseOf<S extends ServiceWithOperations, O extends OperationsOf<S>> = Services[S][O] extends {
+  response: infer R extends z.ZodType;
+}
+  ? z.output<R>
+  : never;
+
+/** Looks an operation up by the words of a topic; null when no service offers it. */
+export function findOperation(service: string, operation: string): Operation | null {
+  const operations: Record<string, Record<string, Operation>> = OPERATIONS;
+  if (!Object.hasOwn(operations, service)) return null;
+  const ofService = operations[service] ?? {};
+  return Object.hasOwn(ofService, operation) ? (ofService[operation] ?? null) : null;
+}

@@ -1,0 +1,84 @@
+import { type BookName, Segment } from "./names.ts";
+
+/*
+ * Every topic of the system is built and parsed here and nowhere else.
+ *
+ * Events and receipts carry the book's name as their last level: each book has an outbox of its own with its own
+ * count (a gap in it means a loss), and a service never reads what another book owns.
+ */
+
+/** Publishers whose outbox topics begin with this word. */
+export type OutboxOwner = { kind: "machines" | "services"; name: string };
+
+export const topics = {
+  status: (machine: string) => `machines/${machine}/status`,
+  summary: (machine: string) => `machines/${machine}/summary`,
+  presence: (machine: string) => `machines/${machine}/presence`,
+  command: (machine: string, command: string) => `machines/${machine}/commands/${command}`,
+  events: (owner: OutboxOwner, book: BookName) => `${owner.kind}/${owner.name}/events/${book}`,
+  receipts: (owner: OutboxOwner, book: BookName) => `${owner.kind}/${owner.name}/receipts/${book}`,
+  request: (user: string, session: string, service: string, operation: string, request: string) =>
+    `requests/${user}/${session}/${service}/${operation}/${request}`,
+  response: (user: string, session: string, request: string) => `responses/${user}/${session}/${request}`,
+  principal: (name: string) => `directory/principals/${name}`,
+} as const;
+
+export const filters = {
+  everyStatus: "machines/+/status",
+  everySummary: "machines/+/summary",
+  everyPresence: "machines/+/presence",
+  everyPrincipal: "directory/principals/+",
+  eventsFor: (book: BookName) => [`machines/+/events/${book}`, `services/+/events/${book}`],
+  requestsTo: (service: string) => `requests/+/+/${service}/+/+`,
+  responsesTo: (user: string, session: string) => `responses/${user}/${session}/+`,
+} as const;
+
+export type ParsedRequest = { user: string; session: string; service: string; operation: string; request: string };
+
+/** Takes a request topic apart; null when it is none or a segment is not ours. */
+export function parseRequest(topic: string): ParsedRequest | null {
+  const [root, user, session, service, operation, request, ...rest] = topic.split("/");
+  if (root !== "requests" || rest.length > 0) return null;
+  if (![user, session, service, operation, request].every(isSegment)) return null;
+  return { user, session, service, operation, request } as ParsedRequest;
+}
+
+/** Takes an events topic apart; null when it is none. */
+export function parseEvents(topic: string): { owner: OutboxOwner; book: string } | null {
+  const [kind, name, word, book, ...rest] = topic.split("/");
+  if ((kind !== "machines" && kind !== "services") || word !== "events" || rest.length > 0) return null;
+  return isSegment(name) && isSegment(book) ? { owner: { kind, name: name as string }, book: book as string } : null;
+}
+
+/** Takes `machines/<id>/<leaf>` apart (status, summary, presence); null when it is none. */
+export function parseMachine(topic: string): { machine: string; leaf: string } | null {
+  const [root, machine, leaf, ...rest] = topic.split("/");
+  if (root !== "machines" || rest.length > 0 || !isSegment(machine) || leaf === undefined) return null;
+  return { machine: machine as string, leaf };
+}
+
+/** The name in `directory/principals/<name>`; null when it is another topic. */
+export function parsePrincipal(topic: string): string | null {
+  const [root, word, name, ...rest] = topic.split("/");
+  return root === "directory" && word === "principals" && rest.length === 0 && isSegment(name) ? (name as string) : null;
+}
+
+function isSegment(text: string | undefined): boolean {
+  return text !== undefined && Segment.safeParse(text).success;
+}
+
+/**
+ * Whether a topic lies under a filter, by MQTT 3.1.1 §4.7: `+` one level, `#` the rest and the parent itself; neither
+ * matches a first level that begins with `$`.
+ */
+export function topicMatches(filter: string, topic: string): boolean {
+  const wanted = filter.split("/");
+  const given = topic.split("/");
+  if (given[0]?.startsWith("$") && (wanted[0] === "+" || wanted[0] === "#")) return false;
+  for (const [index, level] of wanted.entries()) {
+    if (level === "#") return true;
+    if (given[index] === undefined) return false;
+    if (level !== "+" && level !== given[index]) return false;
+  }
+  return wanted.length === given.length;
+}
