@@ -61,7 +61,7 @@ export const SignedPrincipal = z.strictObject({ body: z.string(), sig: Base64 })
 export const PASSWORD_MINIMUM = 8;
 export const Password = z
   .string()
-  .refine((text) => [...text].length >= PASSWORD_MINIMUM, {
+  .refine((text) => Array.from(text).length >= PASSWORD_MINIMUM, {
     error: `a password of at least ${PASSWORD_MINIMUM} characters`,
     params: { code: "weak_password" },
   })

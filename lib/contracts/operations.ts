@@ -97,13 +97,26 @@ export const OPERATIONS = {
       /** Records with names and reasons readable, for people; `record` is the stored record. */
       response: z.object({
         head: BookHead,
-        rows: z.array(z.object({ seq: Count, leaf: z.string(), record: z.unknown(), who: z.string().nullable(), text: z.string().nullable() })),
+        rows: z.array(
+          z.object({
+            seq: Count,
+            leaf: z.string(),
+            record: z.unknown(),
+            who: z.string().nullable(),
+            text: z.string().nullable(),
+          }),
+        ),
       }),
     },
     "audit-show": {
       profiles: AUDITORS,
       request: BySeqOrId,
-      response: z.object({ proof: BookProof, record: z.unknown(), who: z.string().nullable(), text: z.string().nullable() }),
+      response: z.object({
+        proof: BookProof,
+        record: z.unknown(),
+        who: z.string().nullable(),
+        text: z.string().nullable(),
+      }),
     },
   },
   fleet: {

@@ -86,7 +86,12 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
   ),
   audit: service(
     ["machines/+/receipts/audit", "services/+/receipts/audit", "books/+/checkpoint", "machines/+/witness/+/add/+"],
-    ["machines/+/events/audit", "services/+/events/audit", "machines/+/witness/+/response/+", "machines/+/witness/+/alarm"],
+    [
+      "machines/+/events/audit",
+      "services/+/events/audit",
+      "machines/+/witness/+/response/+",
+      "machines/+/witness/+/alarm",
+    ],
   ),
   fleet: service(
     ["machines/+/commands/+", "machines/+/presence"],

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Base64, Count, Instant, PersonId, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
+import { Base64, Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
 import { Receipt } from "./events.ts";
 
 /** Why an entry was changed. The text beside the code says it in the person's own words. */
@@ -15,7 +15,9 @@ export const REASON_CODES = {
   OTHER: "another reason, told in the text",
 } as const;
 
-export const ReasonCode = z.enum(Object.keys(REASON_CODES) as [keyof typeof REASON_CODES, ...(keyof typeof REASON_CODES)[]]);
+export const ReasonCode = z.enum(
+  Object.keys(REASON_CODES) as [keyof typeof REASON_CODES, ...(keyof typeof REASON_CODES)[]],
+);
 
 /** The shortest justification, in characters after trimming. */
 export const JUSTIFICATION_MINIMUM = 10;
@@ -29,7 +31,7 @@ export const Justification = z.strictObject({
     .pipe(
       z
         .string()
-        .refine((text) => [...text].length >= JUSTIFICATION_MINIMUM, {
+        .refine((text) => Array.from(text).length >= JUSTIFICATION_MINIMUM, {
           error: `a justification of at least ${JUSTIFICATION_MINIMUM} characters`,
           params: { code: "justification_required" },
         })
@@ -39,7 +41,10 @@ export const Justification = z.strictObject({
 export type Justification = z.infer<typeof Justification>;
 
 /** More pieces than any report holds: a typing error of a few digits is caught, a real shift is not. */
-const Pieces = z.int("a whole number of pieces").min(0, "0 or more pieces").max(10_000_000, "at most 10,000,000 pieces");
+const Pieces = z
+  .int("a whole number of pieces")
+  .min(0, "0 or more pieces")
+  .max(10_000_000, "at most 10,000,000 pieces");
 
 /** Pieces rejected for one defect. `pieces` is null where only the occurrence is known. */
 const Scrap = z.strictObject({
@@ -124,6 +129,3 @@ export type Totals = z.infer<typeof Totals>;
 
 /** Cursor of a listing: opaque to the caller. */
 export const Cursor = z.union([Base64, z.string().regex(/^[0-9a-f]{1,64}$/)]);
-
-export type EntryId = z.infer<typeof Uuid7>;
-export type ActorId = z.infer<typeof PersonId>;

@@ -60,7 +60,9 @@ export function parseMachine(topic: string): { machine: string; leaf: string } |
 /** The name in `directory/principals/<name>`; null when it is another topic. */
 export function parsePrincipal(topic: string): string | null {
   const [root, word, name, ...rest] = topic.split("/");
-  return root === "directory" && word === "principals" && rest.length === 0 && isSegment(name) ? (name as string) : null;
+  return root === "directory" && word === "principals" && rest.length === 0 && isSegment(name)
+    ? (name as string)
+    : null;
 }
 
 function isSegment(text: string | undefined): boolean {
