@@ -1,0 +1,107 @@
+import { z } from "zod";
+import {
+  HubTime,
+  MachineAdded,
+  type MachineAddRequest,
+  type PasswordRequest,
+  PersonKey,
+  Session,
+  type SetupRequest,
+  type SignInRequest,
+  type UserAddRequest,
+  UserRow,
+} from "../contracts/directory.ts";
+import { Problem, RastroError } from "../contracts/errors.ts";
+import { parseJson } from "../contracts/parse.ts";
+
+/** Who asks: a person with a session's token, or a service with a signed token. */
+export type Bearer = { name: string; token: string };
+
+export type DirectoryClient = ReturnType<typeof createDirectoryClient>;
+
+type Ask = { method: string; path: string; bearer?: Bearer; body?: unknown };
+
+/**
+ * The directory's HTTP interface as functions. Each throws RastroError: what the directory answered, `not_reachable`
+ * when nothing listens there, `timeout` when no answer came in time, `malformed` or `schema` when it was none of ours.
+ *
+ * @param o.url - of the directory, without a path: `http://127.0.0.1:<port>`.
+ * @param o.timeoutMs - 10 seconds when left out.
+ */
+export function createDirectoryClient(o: { url: string; fetch?: typeof globalThis.fetch; timeoutMs?: number }) {
+  const exchange = createExchange({ url: o.url, fetch: o.fetch ?? globalThis.fetch, timeoutMs: o.timeoutMs ?? 10_000 });
+
+  async function ask<S extends z.ZodType>(schema: S, request: Ask): Promise<z.infer<S>> {
+    return parseJson(schema, await exchange(request), `the answer of ${request.method} ${request.path}`);
+  }
+  async function tell(request: Ask): Promise<void> {
+    await exchange(request);
+  }
+
+  return {
+    signIn: (body: z.input<typeof SignInRequest>): Promise<Session> =>
+      ask(Session, { method: "POST", path: "/directory/sessions", body }),
+    /** With the hub's local key, which is good on loopback only. */
+    signInLocal: (localKey: string, app: string): Promise<Session> =>
+      ask(Session, { method: "POST", path: "/directory/sessions", body: { localKey, app } }),
+    signOut: (bearer: Bearer): Promise<void> => tell({ method: "DELETE", path: "/directory/sessions/current", bearer }),
+    setup: (body: z.input<typeof SetupRequest>): Promise<void> => tell({ method: "POST", path: "/directory/setup", body }),
+    time: (): Promise<z.infer<typeof HubTime>> => ask(HubTime, { method: "GET", path: "/directory/time" }),
+    userAdd: (bearer: Bearer, body: z.input<typeof UserAddRequest>): Promise<UserRow> =>
+      ask(UserRow, { method: "POST", path: "/directory/users", bearer, body }),
+    userList: (bearer: Bearer): Promise<UserRow[]> =>
+      ask(z.array(UserRow), { method: "GET", path: "/directory/users", bearer }),
+    passwd: (bearer: Bearer, name: string, body: z.input<typeof PasswordRequest>): Promise<void> =>
+      tell({ method: "PUT", path: `/directory/users/${encodeURIComponent(name)}/password`, bearer, body }),
+    machineAdd: (bearer: Bearer, body: z.input<typeof MachineAddRequest>): Promise<z.infer<typeof MachineAdded>> =>
+      ask(MachineAdded, { method: "POST", path: "/directory/machines", bearer, body }),
+    personKey: (bearer: Bearer, sub: string): Promise<z.infer<typeof PersonKey>> =>
+      ask(PersonKey, { method: "GET", path: `/directory/people/${encodeURIComponent(sub)}/key`, bearer }),
+  };
+}
+
+function createExchange(o: { url: string; fetch: typeof globalThis.fetch; timeoutMs: number }) {
+  return async (request: Ask): Promise<string> => {
+    const what = `${request.method} ${o.url}${request.path}`;
+    const { ok, status, text } = await send(o, request, what);
+    if (ok) return text;
+    throw refusalOf(what, status, text);
+  };
+}
+
+async function send(o: { url: string; fetch: typeof globalThis.fetch; timeoutMs: number }, request: Ask, what: string) {
+  try {
+    const response = await o.fetch(`${o.url}${request.path}`, {
+      method: request.method,
+      headers: headersOf(request),
+      signal: AbortSignal.timeout(o.timeoutMs),
+      // A redirect would carry the bearer's token to wherever it points.
+      redirect: "error",
+      ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
+    });
+    return { ok: response.ok, status: response.status, text: await response.text() };
+  } catch (cause) {
+    const late = cause instanceof Error && cause.name === "TimeoutError";
+    throw new RastroError(
+      late
+        ? { code: "timeout", message: `Asking the directory (${what}) failed: no answer within ${o.timeoutMs} ms.` }
+        : { code: "not_reachable", message: `Asking the directory (${what}) failed: nothing answers there; start Rastro first.` },
+      { cause },
+    );
+  }
+}
+
+function headersOf(request: Ask): Record<string, string> {
+  return {
+    ...(request.body === undefined ? {} : { "content-type": "application/json" }),
+    ...(request.bearer ? { authorization: `Bearer ${request.bearer.name}:${request.bearer.token}` } : {}),
+  };
+}
+
+function refusalOf(what: string, status: number, text: string): RastroError {
+  try {
+    return new RastroError(parseJson(Problem, text, what));
+  } catch {
+    return new RastroError({ code: "internal", message: `Asking the directory (${what}) failed with HTTP status ${status}.` });
+  }
+}

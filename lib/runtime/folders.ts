@@ -1,0 +1,27 @@
+import { join } from "node:path";
+
+/** Every path below the data folder. Nothing else in the project spells one out. */
+export type Folders = ReturnType<typeof foldersOf>;
+
+/** @param data - absolute path of the data folder. */
+export function foldersOf(data: string) {
+  const keys = join(data, "keys");
+  return {
+    data,
+    plant: join(data, "plant.json"),
+    keys,
+    /** Secret of the command line on the hub, mode 0600. */
+    localAdmin: join(keys, "local-admin"),
+    /** Public key of the directory, which signs every principal. */
+    directoryPublicKey: join(keys, "directory.pub"),
+    serviceKey: (name: string) => join(keys, "services", `${name}.key`),
+    broker: join(data, "broker"),
+    directory: join(data, "broker", "directory"),
+    production: join(data, "production"),
+    audit: join(data, "audit"),
+    fleet: join(data, "fleet"),
+    agent: (machine: string) => join(data, "agents", machine),
+    run: join(data, "run"),
+    runFile: (name: string) => join(data, "run", `${name}.json`),
+  } as const;
+}

@@ -1,0 +1,141 @@
+import { hostname } from "node:os";
+import { resolve } from "node:path";
+import { z } from "zod";
+import { LOCAL_ADMIN, Password, SERVICE_NAMES } from "../contracts/directory.ts";
+import { RastroError } from "../contracts/errors.ts";
+import { Segment } from "../contracts/names.ts";
+
+/** What a process was told by its environment, checked. Ports of 0 ask the system for a free one. */
+export type Settings = {
+  /** Absolute path of the data folder. */
+  data: string;
+  /** Address to listen on; always loopback for now. */
+  host: string;
+  mqttPort: number;
+  wsPort: number;
+  httpPort: number;
+  /** Port of this process's own health server. */
+  healthPort: number;
+  brokerUrl: string;
+  /** True when the environment names a broker: the embedded one is not to be started. */
+  externalBroker: boolean;
+  /** Password of the first administrator; null when a one-time code is to be made. */
+  adminPassword: string | null;
+  /** Id of this machine's own agent. */
+  machine: string;
+  /** IANA time zone of the place. */
+  tz: string;
+  logLevel: z.infer<typeof LogLevel>;
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const LogLevel = z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]);
+const RESERVED: readonly string[] = [...SERVICE_NAMES, LOCAL_ADMIN];
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
+
+/** Never repeated in a message, whatever is wrong with them. */
+const SECRET_VARIABLES = new Set(["RASTRO_ADMIN_PASSWORD", "RASTRO_BROKER_URL"]);
+
+const port = (preset: number) =>
+  z
+    .string()
+    .regex(/^\d{1,5}$/, "a port from 1 to 65535, or 0 for any free one")
+    .transform(Number)
+    .refine((value) => value <= 65_535, "a port from 1 to 65535, or 0 for any free one")
+    .default(preset);
+
+const Variables = z.object({
+  RASTRO_DATA: z.string().default("./data"),
+  RASTRO_HOST: z
+    .string()
+    .regex(LOOPBACK, "a loopback address such as 127.0.0.1: the hub listens on loopback only until it can speak TLS")
+    .default("127.0.0.1"),
+  RASTRO_MQTT_PORT: port(1883),
+  RASTRO_WS_PORT: port(8083),
+  RASTRO_HTTP_PORT: port(8080),
+  RASTRO_HEALTH_PORT: port(0),
+  RASTRO_BROKER_URL: z.string().refine(isBrokerUrl, "mqtt://host:port, mqtts://, ws:// or wss://, without a user name").optional(),
+  RASTRO_ADMIN_PASSWORD: Password.optional(),
+  RASTRO_MACHINE: Segment.refine((id) => !RESERVED.includes(id), "a name that is not a service's own").optional(),
+  RASTRO_TZ: z.string().refine(isTimeZone, "an IANA time zone such as America/Sao_Paulo").optional(),
+  RASTRO_LOG_LEVEL: LogLevel.default("info"),
+});
+
+/**
+ * Reads the settings from the environment. A variable that is set but empty counts as not set.
+ *
+ * @throws RastroError `bad_setting` that names the variable, its value (never a secret one) and what is expected.
+ */
+export function readSettings(environment: Environment): Settings {
+  const given = onlyFilled(environment);
+  const parsed = Variables.safeParse(given);
+  if (!parsed.success) throw badSetting(parsed.error.issues[0], given);
+  const variables = parsed.data;
+  return {
+    data: resolve(variables.RASTRO_DATA),
+    host: variables.RASTRO_HOST,
+    mqttPort: variables.RASTRO_MQTT_PORT,
+    wsPort: variables.RASTRO_WS_PORT,
+    httpPort: variables.RASTRO_HTTP_PORT,
+    healthPort: variables.RASTRO_HEALTH_PORT,
+    brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(variables.RASTRO_HOST, variables.RASTRO_MQTT_PORT),
+    externalBroker: variables.RASTRO_BROKER_URL !== undefined,
+    adminPassword: variables.RASTRO_ADMIN_PASSWORD ?? null,
+    machine: variables.RASTRO_MACHINE ?? machineFromHost(hostname()),
+    tz: variables.RASTRO_TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    logLevel: variables.RASTRO_LOG_LEVEL,
+  };
+}
+
+/** Makes a machine id of a host name: lower case, anything else becomes "-"; a service's own name gets "-pc". */
+export function machineFromHost(host: string): string {
+  const id = host
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]+/g, "-")
+    .replaceAll(/^-+/g, "")
+    .slice(0, 60)
+    .replaceAll(/-+$/g, "");
+  if (id === "") return "machine";
+  return RESERVED.includes(id) ? `${id}-pc` : id;
+}
+
+function onlyFilled(environment: Environment): Record<string, string> {
+  const filled: Record<string, string> = {};
+  for (const name of Object.keys(Variables.shape)) {
+    const value = environment[name]?.trim();
+    if (value) filled[name] = value;
+  }
+  return filled;
+}
+
+function localBroker(host: string, mqttPort: number): string {
+  return `mqtt://${host.includes(":") ? `[${host}]` : host}:${mqttPort}`;
+}
+
+function isBrokerUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return /^(?:mqtts?|wss?):$/.test(url.protocol) && url.hostname !== "" && url.username === "" && url.password === "";
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: text }));
+  } catch {
+    return false;
+  }
+}
+
+function badSetting(issue: z.core.$ZodIssue | undefined, given: Record<string, string>): RastroError {
+  const name = String(issue?.path[0] ?? "a variable");
+  const value = SECRET_VARIABLES.has(name) ? "a value that is not shown" : JSON.stringify(given[name]);
+  const expected = issue?.message ?? "a value that fits";
+  return new RastroError({
+    code: "bad_setting",
+    message: `Reading the settings failed: ${name} is ${value}; expected: ${expected}. Change or unset ${name}.`,
+    field: name,
+    given: value,
+    expected,
+  });
+}
