@@ -120,6 +120,7 @@ export function createWorker(o: {
     stopping = true;
     if (retry !== null) clearTimeout(retry);
     if (child === null) gone.resolve();
+    else if (signal === "SIGTERM" && process.platform === "win32") child.send({ stop: true });
     else child.kill(signal);
   };
 

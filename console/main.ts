@@ -1,0 +1,11 @@
+import { runProcess } from "../lib/runtime/process.ts";
+import { listRunFiles } from "../lib/runtime/run-files.ts";
+import { listen } from "./listen.ts";
+import { createConsole } from "./server.ts";
+
+await runProcess("console", async ({ settings, log, onStop }) => {
+  const app = createConsole({ runFiles: () => listRunFiles(settings.data), fetch });
+  const server = await listen(app, { host: settings.host, port: settings.httpPort });
+  onStop(() => server.close());
+  log.info({ host: settings.host, port: server.port }, "the console listens");
+});

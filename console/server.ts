@@ -1,0 +1,43 @@
+import { Hono } from "hono";
+import type { RunFile } from "../lib/runtime/run-files.ts";
+import { forwardDirectory } from "./forward.ts";
+import { askProcesses } from "./readiness.ts";
+
+/** What the console's server answers to, for people and programs that ask its root. */
+const INDEX = {
+  name: "rastro",
+  offers: {
+    "GET /healthz": "200 while this server runs",
+    "GET /readyz": "200 when every process of the hub is ready, else 503; lists each one",
+    "/directory/*": "the directory: sessions, set-up, users, machines, time",
+  },
+} as const;
+
+/**
+ * The console's server: health over all processes and the way to the directory.
+ *
+ * @param o.runFiles - the run files of the hub's processes at this moment; each names a health server on loopback.
+ */
+export function createConsole(o: { runFiles: () => RunFile[]; fetch: typeof globalThis.fetch }): Hono {
+  const app = new Hono();
+  app.use(async (context, next) => {
+    await next();
+    context.header("x-content-type-options", "nosniff");
+    if (!context.res.headers.has("cache-control")) context.header("cache-control", "no-store");
+  });
+  app.get("/", (context) => context.json(INDEX));
+  app.get("/healthz", (context) => context.json({ ok: true, name: "console" }));
+  app.get("/readyz", async (context) => {
+    const state = await askProcesses(o);
+    return context.json(state, state.ready ? 200 : 503);
+  });
+  const directoryUrl = () => o.runFiles().find((file) => file.name === "broker")?.url ?? null;
+  app.route("/", forwardDirectory({ directoryUrl, fetch: o.fetch }));
+  app.notFound((context) =>
+    context.json(
+      { code: "unknown_operation", message: `Nothing answers to ${context.req.path}; / lists what does.` },
+      404,
+    ),
+  );
+  return app;
+}
