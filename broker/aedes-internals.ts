@@ -1,0 +1,35 @@
+import type { AedesPublishPacket, Client, ConnectPacket, PublishPacket } from "aedes";
+
+/*
+ * What we touch of Aedes 1.2.0 beyond its published types. The version is pinned exactly; a new one means reading
+ * lib/client.js, lib/handlers and aedes.js again with this list at hand.
+ */
+
+export type Deliver = (packet: AedesPublishPacket, done: () => void) => void;
+
+/** lib/client.js: the connection's state. `deliver0` and `deliverQoS` are what a subscription calls per message. */
+export type AedesClient = Client & {
+  /** Last counter delivered, per broker: the check that loses messages (fault 1 of the conformance suite). */
+  duplicates: Record<string, number>;
+  deliver0: Deliver;
+  deliverQoS: Deliver;
+  subscriptions: Record<string, { qos: number }>;
+  /** The will as CONNECT brought it, until the connection is admitted. */
+  _will: ConnectPacket["will"] | null;
+};
+
+/** A queued subscription as the persistence reports it. */
+export type QueuedSubscription = { clientId: string; topic: string; qos: number };
+
+/** aedes.js: the broker. */
+export type AedesBroker = {
+  id: string;
+  counter: number;
+  publish(packet: PublishPacket, client: Client | null, done: (error?: Error | null) => void): void;
+  mq: { emit(packet: AedesPublishPacket, done?: () => void): unknown };
+  persistence: {
+    storeRetained(packet: AedesPublishPacket): PromiseLike<void>;
+    outgoingEnqueueCombi(subscriptions: QueuedSubscription[], packet: AedesPublishPacket): Promise<void>;
+    countOffline(): Promise<{ subsCount: number; clientsCount: number }>;
+  };
+};

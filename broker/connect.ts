@@ -1,0 +1,112 @@
+import type { AedesOptions, AuthenticateError, Client, ConnectPacket } from "aedes";
+import type { Logger } from "pino";
+import type { ErrorCode } from "../lib/contracts/errors.ts";
+import { Segment } from "../lib/contracts/names.ts";
+import type { AedesClient } from "./aedes-internals.ts";
+import type { OnAccess } from "./access-events.ts";
+import { type Access, accessOf } from "./access.ts";
+import type { Authenticator, Verdict } from "./admission.ts";
+
+/** Return codes of CONNACK, MQTT 3.1.1 §3.2.2.3. */
+const RETURN_CODE = { protocol: 1, identifier: 2, unavailable: 3, credentials: 4, notAuthorized: 5 } as const;
+const LONGEST_CLIENT_ID = 256;
+
+type Refusal = { returnCode: number; code: ErrorCode; detail: string };
+
+const REFUSED: Record<Extract<Verdict, { refused: string }>["refused"], Refusal> = {
+  bad_credentials: { returnCode: RETURN_CODE.credentials, code: "bad_credentials", detail: "user name and password" },
+  locked_out: { returnCode: RETURN_CODE.notAuthorized, code: "locked_out", detail: "too many failures" },
+  busy: { returnCode: RETURN_CODE.unavailable, code: "busy", detail: "too many sign-ins at once" },
+};
+
+/** Makes Aedes's two hooks around CONNECT. */
+export function connectHooks(o: {
+  authenticator: Authenticator;
+  /** Called for each connection before anything is known of it. */
+  prepare: (client: AedesClient) => void;
+  admitted: (client: Client, access: Access, session: string | null) => void;
+  onAccess: OnAccess;
+  random: (bytes: number) => Buffer;
+  log: Logger;
+}): Required<Pick<AedesOptions, "preConnect" | "authenticate">> {
+  return {
+    preConnect(client, packet, done) {
+      o.prepare(client as AedesClient);
+      const refusal = refusalOf(packet);
+      if (refusal !== null) {
+        const user = nameOf(packet.username);
+        const { code, detail: subject } = refusal;
+        o.onAccess({ kind: "connection-refused", user, address: addressOf(client), code, subject });
+        return refuse(client, refusal, (error) => done(error, false));
+      }
+      // Only the user name is identity: two users may use the same client id, and nobody takes another's session over.
+      packet.clientId = `${packet.username}:${packet.clientId || o.random(12).toString("hex")}`;
+      done(null, true);
+    },
+
+    authenticate(client, username, password, done) {
+      const user = username ?? "";
+      const address = addressOf(client);
+      o.authenticator
+        .authenticate({ user, password: password?.toString("utf8") ?? "", address })
+        .then((verdict) => {
+          if ("refused" in verdict) {
+            const { code } = REFUSED[verdict.refused];
+            o.onAccess({ kind: "sign-in-refused", user, address, code, subject: null });
+            return done(withReturnCode(REFUSED[verdict.refused]), false);
+          }
+          const access = accessOf(verdict.principal);
+          const will = (client as AedesClient)._will;
+          if (will && !access.mayPublish(will.topic)) {
+            o.onAccess({ kind: "connection-refused", user, address, code: "not_allowed", subject: will.topic });
+            const detail = `will on ${will.topic}`;
+            return done(withReturnCode({ returnCode: RETURN_CODE.notAuthorized, code: "not_allowed", detail }), false);
+          }
+          o.admitted(client, access, verdict.session);
+          o.onAccess({ kind: "admitted", user, address, code: null, subject: client.id });
+          done(null, true);
+        })
+        .catch((error: unknown) => {
+          o.log.error({ err: error, user }, "a sign-in failed for a reason inside the hub");
+          done(withReturnCode({ returnCode: RETURN_CODE.unavailable, code: "internal", detail: "fault" }), false);
+        });
+    },
+  };
+}
+
+/** The peer's address; empty when the connection is gone already. */
+export function addressOf(client: Client): string {
+  return (client.conn as { remoteAddress?: string }).remoteAddress ?? "";
+}
+
+function refusalOf(packet: ConnectPacket): Refusal | null {
+  // MQTT 3.1 and 5 are refused alike: one protocol, tested, is what the hub promises.
+  if (packet.protocolVersion !== 4) {
+    return { returnCode: RETURN_CODE.protocol, code: "schema", detail: `protocol level ${packet.protocolVersion}` };
+  }
+  if (!Segment.safeParse(packet.username).success) {
+    return { returnCode: RETURN_CODE.credentials, code: "bad_credentials", detail: "no usable user name" };
+  }
+  // [MQTT-3.1.3-8]
+  if (packet.clientId === "" && packet.clean !== true) {
+    return { returnCode: RETURN_CODE.identifier, code: "schema", detail: "no client id for a persistent session" };
+  }
+  if (packet.clientId.length > LONGEST_CLIENT_ID) {
+    return { returnCode: RETURN_CODE.identifier, code: "schema", detail: `client id over ${LONGEST_CLIENT_ID}` };
+  }
+  return null;
+}
+
+function nameOf(username: string | undefined): string | null {
+  return Segment.safeParse(username).success ? (username ?? null) : null;
+}
+
+/** Writes CONNACK itself: before authentication Aedes answers a refusal by closing only. */
+function refuse(client: Client, refusal: Refusal, done: (error: Error) => void): void {
+  const connack = Buffer.from([0x20, 2, 0, refusal.returnCode]);
+  client.conn.write(connack, () => done(withReturnCode(refusal)));
+}
+
+function withReturnCode({ returnCode, detail }: Refusal): AuthenticateError {
+  return Object.assign(new Error(`connection refused: ${detail}`), { returnCode }) as AuthenticateError;
+}
