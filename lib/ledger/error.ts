@@ -1,0 +1,21 @@
+/** What the ledger refuses. The meaning of a code never changes. */
+export type LedgerErrorCode =
+  /** A value has no canonical form, or bytes are not the canonical form of a record. */
+  | "not-canonical"
+  /** A record is longer than 65,535 bytes. */
+  | "too-large"
+  /** A hash is not 32 bytes, a size or number is out of its range, a node is not there. */
+  | "bad-tree"
+  /** A head note does not read as one. */
+  | "bad-note";
+
+/** The one error class of this folder; callers decide by `code`. */
+export class LedgerError extends Error {
+  readonly code: LedgerErrorCode;
+
+  constructor(code: LedgerErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "LedgerError";
+    this.code = code;
+  }
+}
