@@ -1,0 +1,133 @@
+import { RastroError } from "../../lib/contracts/errors.ts";
+import type { Event, Receipt } from "../../lib/contracts/events.ts";
+import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
+import { LedgerError } from "../../lib/ledger/record.ts";
+import type { Store, Tx } from "../../lib/storage/store.ts";
+import { correctionEvent, creationEvent, type Self, voidEvent } from "./entry-event.ts";
+import { stateOf } from "./fold.ts";
+import { justify, type Justified, type PersonKeys, WITHOUT_REASON } from "./justify.ts";
+import type { Recorder, RecordInput } from "./record.ts";
+import { type Earlier, repeatOf } from "./repeat.ts";
+import { judgeCorrection, judgeCreation, type Judgement, judgeVoid, type Names, unknownEntry, unknownLot } from "./rules.ts";
+import { lotTotalsKey } from "./view-keys.ts";
+import type { Views } from "./views.ts";
+
+/** Who asks, as the server of requests knows it from the topic and the directory. */
+export type Caller = { sub: string; profile: string; session: string; auth: "session" | "local" };
+
+type Change = {
+  caller: Caller;
+  event: Event;
+  justified: Justified;
+  /** Called in the stage, so that it sees every change that was booked before this one. */
+  judge: (tx: Tx, recv: string) => Judgement;
+};
+
+export type Changes = {
+  [O in "entry-add" | "entry-correct" | "entry-void"]: (
+    body: RequestOf<"production", O>,
+    caller: Caller,
+  ) => Promise<ResponseOf<"production", O>>;
+};
+
+/**
+ * The three requests that change the book. The person vouches for himself, so the service writes the event in his
+ * name and signs it. Each resolves after the record, the views and what audit is told are on disk; what is refused
+ * leaves nothing behind. The same request under the same event id gets the first one's receipt again.
+ */
+export function createChanges(o: {
+  store: Pick<Store, "write">;
+  recorder: Recorder;
+  earlierOf: (tx: Tx, id: string) => Earlier | undefined;
+  names: Names;
+  personKeys: PersonKeys;
+  views: Pick<Views, "lots">;
+  self: Self;
+  sign: (event: Event) => NonNullable<RecordInput["sig"]>;
+  now: () => number;
+}): Changes {
+  const instant = () => new Date(o.now()).toISOString();
+  const book = (change: Change) => o.store.write((tx) => bookInStage(tx, change));
+
+  function bookInStage(tx: Tx, { caller, event, justified, judge }: Change): { rev: number; receipt: Receipt } {
+    const earlier = o.earlierOf(tx, event.id);
+    if (earlier !== undefined) return repeatOf(earlier, event, justified.text, justified.unseal);
+    const recv = instant();
+    const judged = judge(tx, recv);
+    const input: RecordInput = {
+      recv,
+      event,
+      sig: o.sign(event),
+      via: { kind: "request", name: null, session: caller.session },
+      added: { result: "booked", code: null, role: caller.profile, ...judged },
+    };
+    const booked = withinSize(() => o.recorder.record(tx, input, event.id));
+    return { rev: judged.rev, receipt: { id: event.id, status: "booked", book: "production", ...booked } };
+  }
+
+  return {
+    async "entry-add"(body, caller) {
+      const event = creationEvent(o.self, actorOf(caller), body);
+      const judge = (_tx: Tx, recv: string) => judgeCreation(o.names, null, { ...body, recv, unsigned: false });
+      const { receipt } = await book({ caller, event, justified: WITHOUT_REASON, judge });
+      return { id: body.id, receipt };
+    },
+
+    async "entry-correct"(body, caller) {
+      const justified = await justify(o.personKeys, caller.sub, body.event, body.reason);
+      const { reason } = justified;
+      const event = correctionEvent(o.self, actorOf(caller), { ...body, reason, now: instant() });
+      const judge = (tx: Tx) =>
+        judgeCorrection(o.names, headOf(tx, body.id), {
+          ...body,
+          lotIsKnown: (lot) => tx.get(lotTotalsKey(lot)) !== undefined,
+        });
+      const done = book({ caller, event, justified, judge });
+      return { id: body.id, ...(await namingNearestLots(done, body.fields.lot, o.views)) };
+    },
+
+    async "entry-void"(body, caller) {
+      const justified = await justify(o.personKeys, caller.sub, body.event, body.reason);
+      const event = voidEvent(o.self, actorOf(caller), { ...body, reason: justified.reason, now: instant() });
+      const judge = (tx: Tx) => judgeVoid(headOf(tx, body.id), body.rev);
+      return { id: body.id, ...(await book({ caller, event, justified, judge })) };
+    },
+  };
+}
+
+function actorOf({ sub, auth }: Caller): Event["actor"] {
+  return { sub, auth };
+}
+
+function headOf(tx: Tx, id: string) {
+  const head = stateOf(tx, id);
+  if (head === undefined) throw unknownEntry(id);
+  return head;
+}
+
+/** Lots are looked up for the message only after a refusal: a stage must not wait. */
+async function namingNearestLots<T>(done: Promise<T>, lot: string, views: Pick<Views, "lots">): Promise<T> {
+  try {
+    return await done;
+  } catch (thrown) {
+    if (!(thrown instanceof RastroError) || thrown.code !== "unknown_lot") throw thrown;
+    throw unknownLot(lot, "fields.lot", await views.lots());
+  }
+}
+
+function withinSize<T>(append: () => T): T {
+  try {
+    return append();
+  } catch (cause) {
+    if (!(cause instanceof LedgerError) || cause.code !== "too-large") throw cause;
+    throw new RastroError(
+      {
+        code: "schema",
+        message: "Booking the change failed: with the snapshots before and after it is larger than a record may be.",
+        field: "fields.scrap",
+        expected: "fewer or shorter rows of scrap",
+      },
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,74 @@
+import type { Event, Sealed } from "../../lib/contracts/events.ts";
+import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
+import type { EntryVersion } from "../../lib/contracts/production.ts";
+import { openRecord } from "../../lib/ledger/record.ts";
+import type { Book } from "../../lib/storage/book.ts";
+import { entryOf, type EntryState } from "./entry-state.ts";
+import { type Names, unknownEntry } from "./rules.ts";
+import type { Views } from "./views.ts";
+
+/** Reads the text of a reason; null when the person's key was destroyed. */
+export type ReadText = (sealed: Sealed, eventId: string) => Promise<string | null>;
+
+export type Reads = {
+  [O in "entry-show" | "entry-list" | "entry-totals"]: (
+    body: RequestOf<"production", O>,
+  ) => Promise<ResponseOf<"production", O>>;
+};
+
+/** The requests that change nothing. They answer from what is on disk. */
+export function createReads(o: {
+  views: Views;
+  book: Pick<Book, "record">;
+  names: Pick<Names, "bySub">;
+  readText: ReadText;
+}): Reads {
+  return {
+    async "entry-show"({ id }) {
+      const state = await o.views.entry(id);
+      if (state === undefined) throw unknownEntry(id);
+      return { entry: entryOf(state), versions: await versionsOf(o, state) };
+    },
+    async "entry-list"(page) {
+      const { entries, next } = await o.views.list(page);
+      return { entries: entries.map(entryOf), next };
+    },
+    "entry-totals": ({ lot }) => o.views.totals(lot),
+  };
+}
+
+async function versionsOf(o: Parameters<typeof createReads>[0], state: EntryState): Promise<EntryVersion[]> {
+  const versions: EntryVersion[] = [];
+  for (const seq of state.seqs) versions.push(await versionOf(o, seq, versions.at(-1)));
+  return versions;
+}
+
+async function versionOf(
+  o: Parameters<typeof createReads>[0],
+  seq: number,
+  before: EntryVersion | undefined,
+): Promise<EntryVersion> {
+  const stored = o.book.record(seq);
+  if (stored === undefined) throw new Error(`the views name record ${seq}, and the book has none`);
+  const { event: anyEvent, recv, via, added } = openRecord(Buffer.from(stored.bytes, "base64"));
+  const event = anyEvent as Event;
+  return {
+    rev: added.rev as number,
+    type: event.type as EntryVersion["type"],
+    event: event.id,
+    seq,
+    leaf: stored.leaf,
+    at: event.at,
+    recv,
+    actor: event.actor.sub,
+    who: o.names.bySub(event.actor.sub)?.name ?? null,
+    via: via.name ?? via.kind,
+    // A void says nothing of its own; what it voided is the version before.
+    fields: (added.after ?? before?.fields) as EntryVersion["fields"],
+    reason: event.reason && {
+      code: event.reason.code,
+      text: event.reason.text && (await o.readText(event.reason.text, event.id)),
+    },
+    flags: added.flags,
+  };
+}

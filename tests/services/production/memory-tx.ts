@@ -1,0 +1,11 @@
+/** A transaction over a map: what a fold needs of a store, and nothing else. Keys sort as a store's do. */
+export function createMemoryTx() {
+  const kept = new Map<string, Buffer>();
+  return {
+    get: (key: Buffer) => kept.get(key.toString("hex")),
+    put: (key: Buffer, value: Buffer) => void kept.set(key.toString("hex"), value),
+    del: (key: Buffer) => void kept.delete(key.toString("hex")),
+    /** Every key and value as text, in the order of the keys. */
+    dump: () => [...kept].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${value.toString("hex")}`),
+  };
+}
