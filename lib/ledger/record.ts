@@ -2,6 +2,8 @@ import { canonicalBytes, canonicalText } from "./canonical.ts";
 import { LedgerError } from "./error.ts";
 import { leafHash, sha256 } from "./hash.ts";
 
+export { LedgerError } from "./error.ts";
+
 /** The longest record, in bytes of its canonical form. Larger payloads go in by their hash. */
 export const RECORD_MAXIMUM = 65_535;
 

@@ -1,0 +1,68 @@
+import { leafHash } from "../ledger/hash.ts";
+import type { HeadNote } from "../ledger/head-note.ts";
+import { rangeOf, rootOf } from "../ledger/tree.ts";
+import { decodeHead, type HeadState } from "./head-state.ts";
+import { HEAD_KEY, keys, readU64, RECORDS } from "./keys.ts";
+import type { ReadNote } from "./note-file.ts";
+import type { Store } from "./store.ts";
+
+/**
+ * The check at opening: whether the head, the last record and the head note tell one story. Cheap on purpose; what
+ * lies between is for the walk.
+ *
+ * @param o.note - null where the book has no head note.
+ * @returns a sentence that begins with the kind of damage, or null.
+ */
+export async function findDamage(o: { store: Store; origin: string; note: ReadNote | null }): Promise<string | null> {
+  const head = decodeHead(o.store.getNow(HEAD_KEY));
+  if (head === null) return "index: the bytes of the head are no head";
+  return (await findTailDamage(o.store, head)) ?? findNoteDamage(o, head);
+}
+
+async function findTailDamage(store: Store, head: HeadState): Promise<string | null> {
+  const { size } = head.range;
+  const reach = await reachOf(store);
+  if (reach > size) return `index: the head counts ${size} records, but the store has record ${reach - 1}`;
+  if (reach < size) return `truncated: the head counts ${size} records, but the last one in the store is ${reach - 1}`;
+  const bytes = size === 0 ? undefined : store.getNow(keys.record(size - 1));
+  if (bytes !== undefined && head.tip !== null && !leafHash(bytes).equals(head.tip)) {
+    return `altered: record ${size - 1} does not hash to the leaf that the head has for it`;
+  }
+  return null;
+}
+
+async function reachOf(store: Store): Promise<number> {
+  for await (const [key] of store.range({ ...RECORDS, reverse: true, limit: 1 })) return readU64(key, 1) + 1;
+  return 0;
+}
+
+function findNoteDamage(o: { store: Store; origin: string; note: ReadNote | null }, head: HeadState): string | null {
+  const { note } = o;
+  const { size } = head.range;
+  if (note === null) return null;
+  if (note === "missing") return size === 0 ? null : `missing: there is no head note for a book of ${size} records`;
+  if (note === "unreadable") return "altered: the head note does not read as one";
+  if (note.origin !== o.origin) return `altered: the head note is of "${note.origin}", expected "${o.origin}"`;
+  if (note.size > size) return `truncated: the head note counts ${note.size} records, the store ${size}`;
+  return findFork(o.store, head, note);
+}
+
+function findFork(store: Store, head: HeadState, note: HeadNote): string | null {
+  const root = note.size === head.range.size ? rootOf(head.range) : rootAt(store, note.size);
+  if (root === null) return `index: the tree over the first ${note.size} records is not whole`;
+  if (!root.equals(note.root)) return `forked: the head note has another root for the first ${note.size} records`;
+  return null;
+}
+
+function rootAt(store: Store, size: number): Buffer | null {
+  try {
+    return rootOf(rangeOf(size, (level, index) => mustHave(store.getNow(keys.node(level, index)))));
+  } catch {
+    return null;
+  }
+}
+
+function mustHave(node: Buffer | undefined): Buffer {
+  if (node === undefined) throw new RangeError("a node is missing");
+  return node;
+}

@@ -1,0 +1,262 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { BookHead, BookProof, BookRecord, Damage, VerifyReport } from "../contracts/book.ts";
+import { RastroError } from "../contracts/errors.ts";
+import type { BookName } from "../contracts/names.ts";
+import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
+import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
+import { appendLeaf, inclusionPath, rootOf } from "../ledger/tree.ts";
+import { type VerifyOutcome, verifyRecords } from "../ledger/verify.ts";
+import { findDamage } from "./book-damage.ts";
+import { decodeHead, encodeHead, type HeadState } from "./head-state.ts";
+import { HEAD_KEY, isUuid, keys, readU64, RECORDS, u64 } from "./keys.ts";
+import { NoteFile, type ReadNote } from "./note-file.ts";
+import { placeKey } from "./place-key.ts";
+import type { Store, Tx } from "./store.ts";
+
+/** How long a verification works before it lets other work in, ms. */
+const TURN_MS = 5;
+
+export type AppendInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
+
+export type BookOptions = {
+  store: Store;
+  name: BookName;
+  /** Names the log for good: the plant's id and the book. */
+  origin: string;
+  /** Path of the head note, outside the store's folder. Left out in memory. */
+  headNote?: string;
+};
+
+export type VerifyOptions = {
+  /** Raw public key of a name, null when it is not known; without it every signature counts as of an unknown key. */
+  keyOf?: (name: string) => Uint8Array | null;
+  onProgress?: (done: number, size: number) => void;
+  now?: () => number;
+};
+
+/**
+ * A chain of records over a store, with a Merkle tree on top. All of its state lies under keys, written in the same
+ * batch as the record: a stage that is dropped leaves nothing to roll back. One book a store.
+ */
+export class Book {
+  readonly name: BookName;
+  readonly origin: string;
+  /**
+   * What was wrong when the book was opened, in a sentence; null when head, last record and head note agree. A damaged
+   * book takes no records and is still read and verified.
+   */
+  readonly damage: string | null;
+  readonly #store: Store;
+  readonly #note: NoteFile | null;
+  #noted: number;
+
+  private constructor(options: BookOptions, note: NoteFile | null, noted: number, damage: string | null) {
+    this.#store = options.store;
+    this.name = options.name;
+    this.origin = options.origin;
+    this.#note = note;
+    this.#noted = noted;
+    this.damage = damage;
+  }
+
+  /**
+   * Opens the book of a store and compares head, last record and head note. What disagrees is not repaired: see
+   * {@link Book.damage}. A head note that is behind (a crash before it was written) is brought up to date.
+   */
+  static async open(options: BookOptions): Promise<Book> {
+    const { store, origin, headNote } = options;
+    const file = headNote === undefined ? null : new NoteFile(headNote);
+    const note = file === null ? null : await file.read();
+    const damage = await findDamage({ store, origin, note });
+    const noted = note !== null && typeof note === "object" ? note.size : -1;
+    const book = new Book(options, file, noted, damage);
+    if (damage === null) {
+      await book.#writeNote();
+      store.afterCommit(() => book.#writeNote());
+    }
+    return book;
+  }
+
+  /**
+   * Adds a record within a stage. The caller has looked with {@link Book.find} whether the id is there already.
+   *
+   * @param id - the event's id, a UUID.
+   * @param eventText - canonical text of `input.event` where the caller has it.
+   * @throws RastroError `book_damaged`; LedgerError `too-large` or `not-canonical`, with nothing written.
+   */
+  append(tx: Tx, input: AppendInput, id: string, eventText?: string): { seq: number; leaf: string } {
+    if (this.damage !== null) throw this.#damaged(`Appending to the book ${this.name}`, this.damage);
+    const { range, tip } = this.#state(tx.get(HEAD_KEY));
+    const seq = range.size;
+    const sealed = sealRecord({ ...input, seq, prev: tip?.toString("hex") ?? NO_PREVIOUS }, eventText);
+    const grown = appendLeaf(range, sealed.leaf);
+    tx.put(keys.record(seq), sealed.bytes);
+    for (const node of grown.completed) tx.put(keys.node(node.level, node.index), node.hash);
+    tx.put(keys.id(id), u64(seq));
+    tx.put(HEAD_KEY, encodeHead({ range: grown.range, tip: sealed.leaf }));
+    return { seq, leaf: sealed.leaf.toString("hex") };
+  }
+
+  /** Number of the record with this event id; within a stage it sees that stage's and earlier writes. */
+  find(id: string, tx?: Tx): number | undefined {
+    if (!isUuid(id)) return undefined;
+    const value = this.#get(keys.id(id), tx);
+    return value === undefined ? undefined : readU64(value);
+  }
+
+  /** Leaf hash of a record in hexadecimal, as the tree has it. */
+  leafAt(seq: number, tx?: Tx): string | undefined {
+    return isSeq(seq) ? this.#get(keys.node(0, seq), tx)?.toString("hex") : undefined;
+  }
+
+  /** Size and root over everything that is on disk. */
+  head(): BookHead {
+    const state = decodeHead(this.#store.getNow(HEAD_KEY));
+    const size = state?.range.size ?? 0;
+    return { book: this.name, origin: this.origin, size, root: (state === null ? EMPTY_ROOT : rootOf(state.range)).toString("hex") };
+  }
+
+  /**
+   * A record with the hash of its bytes.
+   *
+   * @throws RastroError `book_damaged` when the bytes are missing or do not hash to the tree's leaf.
+   */
+  record(seq: number): BookRecord | undefined {
+    const bytes = this.#bytesAt(seq);
+    return bytes === undefined ? undefined : { seq, leaf: leafHash(bytes).toString("hex"), bytes: bytes.toString("base64") };
+  }
+
+  /** A record's content; within a stage also of a record that is not on disk yet. Throws as {@link Book.record}. */
+  open(seq: number, tx?: Tx): LedgerRecord | undefined {
+    const bytes = this.#bytesAt(seq, tx);
+    if (bytes === undefined) return undefined;
+    try {
+      return openRecord(bytes);
+    } catch (cause) {
+      throw this.#damaged(`Reading record ${seq} of the book ${this.name}`, "its bytes are no record", cause);
+    }
+  }
+
+  /**
+   * A record with the proof that it is in the book of now.
+   *
+   * @throws RastroError `unknown_record`, or `book_damaged` when the record or a node of the path is.
+   */
+  prove(seq: number): BookProof {
+    const head = this.head();
+    const record = seq < head.size ? this.record(seq) : undefined;
+    if (record === undefined) {
+      const message = `Proving record ${seq} of the book ${this.name} failed: the book has records 0 to ${head.size - 1}.`;
+      throw new RastroError({ code: "unknown_record", message, field: "seq", given: String(seq) });
+    }
+    const path = inclusionPath(seq, head.size, (level, index) => this.#node(level, index));
+    return { record, head, path: path.map((hash) => hash.toString("hex")) };
+  }
+
+  /** Walks all records and names what does not agree. Other work goes on meanwhile; appends of that time are not covered. */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    const now = options.now ?? Date.now;
+    const startedAt = now();
+    const outcome = await this.#walk(options, await this.#readNote());
+    return {
+      ok: outcome.count === 0,
+      book: this.name,
+      size: outcome.size,
+      root: outcome.root.toString("hex"),
+      damaged: outcome.findings.map(toDamage),
+      damagedCount: outcome.count,
+      signatures: outcome.signatures,
+      startedAt: new Date(startedAt).toISOString(),
+      tookMs: Math.max(0, Math.round(now() - startedAt)),
+    };
+  }
+
+  /** Lets the head note's file go; the store is closed by whoever opened it. */
+  async close(): Promise<void> {
+    await this.#note?.close();
+  }
+
+  async #walk(options: VerifyOptions, note: ReadNote | null): Promise<VerifyOutcome> {
+    const reach = await this.#reach();
+    const state = decodeHead(this.#store.getNow(HEAD_KEY));
+    const size = state?.range.size ?? 0;
+    const walk = verifyRecords({
+      stored: {
+        record: (seq) => this.#store.getNow(keys.record(seq)),
+        node: (level, index) => this.#store.getNow(keys.node(level, index)),
+        seqOf: (id) => this.find(id),
+      },
+      head: { size, tip: state?.tip ?? null, root: state === null ? EMPTY_ROOT : rootOf(state.range) },
+      reach: Math.min(reach, Math.max(size, reach)),
+      note: typeof note === "object" && note !== null && note.origin !== this.origin ? "unreadable" : note,
+      keyOf: options.keyOf ?? (() => null),
+    });
+    let turnEnds = performance.now() + TURN_MS;
+    for (;;) {
+      const step = walk.next();
+      if (step.done === true) return step.value;
+      if (performance.now() < turnEnds) continue;
+      options.onProgress?.(step.value, Math.max(size, reach));
+      await nextTurn();
+      turnEnds = performance.now() + TURN_MS;
+    }
+  }
+
+  /** One more than the highest record number on disk. Read before the head, so that it is never ahead of a sound one. */
+  async #reach(): Promise<number> {
+    for await (const [key] of this.#store.range({ ...RECORDS, reverse: true, limit: 1 })) return readU64(key, 1) + 1;
+    return 0;
+  }
+
+  async #readNote(): Promise<ReadNote | null> {
+    return this.#note === null ? null : this.#note.read();
+  }
+
+  async #writeNote(): Promise<void> {
+    if (this.#note === null) return;
+    const { range } = this.#state(this.#store.getNow(HEAD_KEY));
+    if (range.size === this.#noted) return;
+    await this.#note.write({ origin: this.origin, size: range.size, root: rootOf(range) });
+    this.#noted = range.size;
+  }
+
+  #bytesAt(seq: number, tx?: Tx): Buffer | undefined {
+    if (!isSeq(seq)) return undefined;
+    const bytes = this.#get(keys.record(seq), tx);
+    const leaf = this.#get(keys.node(0, seq), tx);
+    if (bytes === undefined && leaf === undefined) return undefined;
+    if (bytes === undefined || leaf === undefined || !leafHash(bytes).equals(leaf)) {
+      throw this.#damaged(`Reading record ${seq} of the book ${this.name}`, "its bytes do not hash to the leaf of the tree");
+    }
+    return bytes;
+  }
+
+  #node(level: number, index: number): Buffer {
+    const hash = this.#store.getNow(keys.node(level, index));
+    if (hash === undefined) throw this.#damaged(`Proving from the book ${this.name}`, `node ${index} of level ${level} is missing`);
+    return hash;
+  }
+
+  #state(bytes: Buffer | undefined): HeadState {
+    const state = decodeHead(bytes);
+    if (state === null) throw this.#damaged(`Reading the head of the book ${this.name}`, "its bytes are no head");
+    return state;
+  }
+
+  #get(key: Buffer, tx?: Tx): Buffer | undefined {
+    return tx === undefined ? this.#store.getNow(key) : tx.get(key);
+  }
+
+  #damaged(action: string, why: string, cause?: unknown): RastroError {
+    return new RastroError({ code: "book_damaged", message: `${action} failed: ${why}. Keep a copy of the folder and run a verification.` }, { cause });
+  }
+}
+
+function isSeq(seq: number): boolean {
+  return Number.isSafeInteger(seq) && seq >= 0;
+}
+
+function toDamage(finding: VerifyOutcome["findings"][number]): Damage {
+  const { seq, kind, place, expected, found } = finding;
+  return { seq, kind, key: placeKey(place).toString("hex"), expected, found };
+}

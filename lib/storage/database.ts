@@ -1,0 +1,61 @@
+import { Level } from "level";
+import { MemoryLevel } from "memory-level";
+import { RastroError } from "../contracts/errors.ts";
+
+export type Operation = { type: "put"; key: Buffer; value: Buffer } | { type: "del"; key: Buffer };
+
+export type KeyRange = { gte: Buffer; lt: Buffer; reverse?: boolean; limit?: number };
+
+/** The part of abstract-level that a store needs; LevelDB, memory and the faulty ones of tests satisfy it. */
+export interface Database {
+  open(): Promise<void>;
+  close(): Promise<void>;
+  get(key: Buffer): Promise<Buffer | undefined>;
+  getSync(key: Buffer): Buffer | undefined;
+  /** All or nothing; on disk when it resolves. */
+  batch(operations: Operation[], options: { sync: true }): Promise<void>;
+  iterator(range: KeyRange): { nextv(size: number): Promise<[Buffer, Buffer][]>; close(): Promise<void> };
+}
+
+const ENCODING = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
+
+/**
+ * Opens a LevelDB folder, which is made if it is not there.
+ *
+ * @throws RastroError `store_locked` while another process has it open, `store_unusable` when it cannot be read
+ *   or written.
+ */
+export async function openLevel(folder: string): Promise<Database> {
+  const database = new Level<Buffer, Buffer>(folder, ENCODING);
+  try {
+    await database.open();
+  } catch (thrown) {
+    throw describeOpenFailure(folder, thrown);
+  }
+  return database as unknown as Database;
+}
+
+/** A database that is gone with the process; for tests and tools. */
+export async function openMemory(): Promise<Database> {
+  const database = new MemoryLevel<Buffer, Buffer>(ENCODING);
+  await database.open();
+  return database as unknown as Database;
+}
+
+function describeOpenFailure(folder: string, thrown: unknown): RastroError {
+  const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
+  const code = (cause as { code?: unknown }).code;
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  if (code === "LEVEL_LOCKED") {
+    const message = `Opening the store in ${folder} failed: another process has it open. Stop the other process, or choose another folder with RASTRO_DATA.`;
+    return new RastroError({ code: "store_locked", message, given: folder }, { cause });
+  }
+  const advice =
+    code === "LEVEL_CORRUPTION"
+      ? "Keep a copy of the folder as it is and restore a verified backup."
+      : "Check that the folder exists on a disk that is not full and that this user may write to it, or choose another folder with RASTRO_DATA.";
+  return new RastroError(
+    { code: "store_unusable", message: `Opening the store in ${folder} failed: ${detail}. ${advice}`, given: folder },
+    { cause },
+  );
+}

@@ -1,0 +1,87 @@
+/*
+ * Every key of a store is built here. The first byte says what a key is for; numbers are big-endian, so that the
+ * order of keys is the order of numbers.
+ *
+ *   r <u64 seq>                 record, canonical bytes
+ *   n <u8 level> <u64 index>    root of a perfect subtree, 32 bytes
+ *   d <16-byte event id>        u64 seq
+ *   p <name> / <epoch>          u64 last dseq received from that outbox
+ *   q <sha256 of raw bytes>     u64 seq of the record that quarantined them, then the raw bytes
+ *   m/head                      size, tip and compact range of the book
+ *   m/format                    version of this layout
+ *   o <book> / …                outbox for a book
+ *   v …  s …                    views and private keys of the service that owns the store
+ */
+
+/** The layout version that this code writes. */
+export const STORE_FORMAT = 1;
+
+export const FORMAT_KEY: Buffer = Buffer.from("m/format");
+export const HEAD_KEY: Buffer = Buffer.from("m/head");
+
+export const keys = {
+  record: (seq: number) => numbered(0x72, seq),
+  node: nodeKey,
+  id: (id: string) => Buffer.concat([Buffer.from("d"), idBytes(id)]),
+  position: (name: string, epoch: string) => Buffer.from(`p${name}/${epoch}`),
+  quarantine: (sha256: Uint8Array) => Buffer.concat([Buffer.from("q"), sha256]),
+  /** One key of a service's view: a rebuildable index. */
+  view: (name: string, ...rest: Uint8Array[]) => Buffer.concat([Buffer.from(`v${name}`), ...rest]),
+  outbox: {
+    state: (book: string) => Buffer.from(`o${book}/state`),
+    event: (book: string, dseq: number) => Buffer.concat([Buffer.from(`o${book}/e`), u64(dseq)]),
+    receipt: (book: string, dseq: number) => Buffer.concat([Buffer.from(`o${book}/t`), u64(dseq)]),
+    id: (book: string, id: string) => Buffer.concat([Buffer.from(`o${book}/i`), idBytes(id)]),
+  },
+} as const;
+
+/** The range of all records. */
+export const RECORDS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("r"), lt: Buffer.from("s") };
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+export function isUuid(id: string): boolean {
+  return UUID.test(id);
+}
+
+/** The 16 bytes of a UUID; what is none has no bytes here, and the caller has to have checked. */
+export function idBytes(id: string): Buffer {
+  if (!isUuid(id)) throw new RangeError(`Building a key failed: "${id}" is no lower-case UUID.`);
+  return Buffer.from(id.replaceAll("-", ""), "hex");
+}
+
+/** An unsigned 64-bit number, big-endian; safe integers only. */
+export function u64(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  writeU64(bytes, value, 0);
+  return bytes;
+}
+
+export function writeU64(bytes: Buffer, value: number, offset: number): void {
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Building a key failed: ${value} is no safe integer.`);
+  bytes.writeUInt32BE(Math.floor(value / 2 ** 32), offset);
+  bytes.writeUInt32BE(value % 2 ** 32, offset + 4);
+}
+
+/** @throws RangeError beyond 2^53 - 1, which nothing here writes. */
+export function readU64(bytes: Uint8Array, offset = 0): number {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const value = view.readUInt32BE(offset) * 2 ** 32 + view.readUInt32BE(offset + 4);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`Reading a stored number failed: ${value} is no safe integer.`);
+  return value;
+}
+
+function numbered(prefix: number, value: number): Buffer {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = prefix;
+  writeU64(key, value, 1);
+  return key;
+}
+
+function nodeKey(level: number, index: number): Buffer {
+  const key = Buffer.allocUnsafe(10);
+  key[0] = 0x6e;
+  key[1] = level;
+  writeU64(key, index, 2);
+  return key;
+}

@@ -1,0 +1,90 @@
+import { type FileHandle, open, readFile, rename } from "node:fs/promises";
+import { dirname } from "node:path";
+import { formatHeadNote, type HeadNote, parseHeadNote } from "../ledger/head-note.ts";
+
+/** The smallest unit that disks write whole. The file never has another length, so an overwrite changes no metadata. */
+const NOTE_LENGTH = 512;
+
+export type ReadNote = HeadNote | "missing" | "unreadable";
+
+/**
+ * The file with the head note of a book. It is overwritten in place: one aligned sector reaches the disk whole or not
+ * at all, so a power cut leaves the note before or the note after, never half of each.
+ */
+export class NoteFile {
+  readonly #path: string;
+  #handle: FileHandle | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** What the file says now; waits for a write that is under way. */
+  read(): Promise<ReadNote> {
+    return this.#inTurn(async () => {
+      const bytes = await readFile(this.#path).catch((thrown: unknown) => {
+        if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return null;
+        throw thrown;
+      });
+      if (bytes === null) return "missing";
+      try {
+        return parseHeadNote(bytes.toString("utf8"));
+      } catch {
+        return "unreadable";
+      }
+    });
+  }
+
+  /** Replaces the note; on disk when it resolves. */
+  write(note: HeadNote): Promise<void> {
+    return this.#inTurn(async () => {
+      const bytes = Buffer.from(formatHeadNote(note).padEnd(NOTE_LENGTH, "\n"));
+      this.#handle ??= await this.#openOrMake(bytes);
+      await this.#handle.write(bytes, 0, NOTE_LENGTH, 0);
+      await this.#handle.datasync();
+    });
+  }
+
+  /** Lets the file go. */
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#handle?.close();
+      this.#handle = null;
+    });
+  }
+
+  async #openOrMake(bytes: Buffer): Promise<FileHandle> {
+    try {
+      return await open(this.#path, "r+");
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
+    }
+    // Made under another name first: a file of this name is whole from its first moment.
+    const draft = `${this.#path}.new`;
+    const handle = await open(draft, "w");
+    await handle.writeFile(bytes);
+    await handle.datasync();
+    await handle.close();
+    await rename(draft, this.#path);
+    await syncFolder(dirname(this.#path));
+    return open(this.#path, "r+");
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+}
+
+/** Makes a new name in a folder durable. Windows has no such call and needs none. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,21 @@
+import type { Place } from "../ledger/verify.ts";
+import { HEAD_KEY, isUuid, keys } from "./keys.ts";
+
+/** Stands for the head note where a key is asked for: it is a file and has none. */
+const NOTE_KEY = Buffer.from("head.note");
+
+/** The key under which the store has what a finding is about. */
+export function placeKey(place: Place): Buffer {
+  switch (place.at) {
+    case "record":
+      return keys.record(place.seq);
+    case "node":
+      return keys.node(place.level, place.index);
+    case "id":
+      return isUuid(place.id) ? keys.id(place.id) : Buffer.from(`d${place.id}`);
+    case "head":
+      return HEAD_KEY;
+    case "note":
+      return NOTE_KEY;
+  }
+}

@@ -1,0 +1,225 @@
+import { RastroError } from "../contracts/errors.ts";
+import { type Database, type KeyRange, openLevel, openMemory, type Operation } from "./database.ts";
+import { Group, type Tx } from "./group.ts";
+import { FORMAT_KEY, STORE_FORMAT } from "./keys.ts";
+
+export type { KeyRange } from "./database.ts";
+export type { Tx } from "./group.ts";
+
+/** A group is closed when it has this many stages … */
+const GROUP_STAGES = 1024;
+/** … or this many bytes of keys and values. */
+const GROUP_BYTES = 4 * 1024 * 1024;
+/** Rows that a range reads ahead. */
+const READ_AHEAD = 128;
+
+type Waiting = { run: (group: Group) => void; settle: (failure: Error | null) => void };
+
+/**
+ * Keys and values on disk, written in groups: what is staged while a batch is being written goes into the next one,
+ * and each batch is synced once for all of its stages.
+ */
+export class Store {
+  readonly #database: Database;
+  readonly #place: string;
+  readonly #waiting: Waiting[] = [];
+  readonly #hooks: (() => Promise<void>)[] = [];
+  #writing: Promise<void> | null = null;
+  #closed = false;
+  #suspect = false;
+
+  private constructor(database: Database, place: string) {
+    this.#database = database;
+    this.#place = place;
+  }
+
+  /**
+   * @throws RastroError `store_locked`, `store_unusable` or `store_newer`; the message names the folder and says what
+   *   to do.
+   */
+  static async openFolder(folder: string): Promise<Store> {
+    return Store.onDatabase(await openLevel(folder), folder);
+  }
+
+  /** A store that is gone with the process; keeps every other promise. */
+  static async inMemory(): Promise<Store> {
+    return Store.onDatabase(await openMemory(), "memory");
+  }
+
+  /** A store on an open database; the store closes it. @param place - names it in messages. */
+  static async onDatabase(database: Database, place: string): Promise<Store> {
+    try {
+      await checkFormat(database, place);
+    } catch (thrown) {
+      await database.close();
+      throw thrown;
+    }
+    return new Store(database, place);
+  }
+
+  /**
+   * Runs a stage and resolves with what it returned once everything that it wrote is on disk.
+   *
+   * Stages are synchronous and run one after the other in the order of the calls; each sees what earlier ones wrote.
+   * A stage that throws loses its own writes and rejects with what it threw; others go on.
+   *
+   * @throws RastroError `store_unusable` when the batch or a hook after it failed, for all stages of the group. They
+   *   are then on disk together or not at all, which is not known to the caller: write again in a way that looks first.
+   */
+  write<T>(stage: (tx: Tx) => T): Promise<T> {
+    if (this.#closed) return Promise.reject(this.#unusable("it is closed"));
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    let result: T;
+    this.#waiting.push({
+      run: (group) => void (result = group.run(stage)),
+      settle: (failure) => (failure === null ? resolve(result) : reject(failure)),
+    });
+    // One turn later, so that calls of the same turn share the first group.
+    this.#writing ??= Promise.resolve().then(() => this.#writeGroups());
+    return promise;
+  }
+
+  /** Adds what has to happen after each batch and before its writes resolve. If it rejects, they reject. */
+  afterCommit(hook: () => Promise<void>): void {
+    this.#hooks.push(hook);
+  }
+
+  /** What is on disk, not what waits to be. */
+  async get(key: Buffer): Promise<Buffer | undefined> {
+    return this.#reading(() => this.#database.get(key));
+  }
+
+  /** As {@link Store.get}, at once; for keys that are likely in memory. */
+  getNow(key: Buffer): Buffer | undefined {
+    try {
+      return this.#database.getSync(key);
+    } catch (cause) {
+      throw this.#unusable("a value could not be read", cause);
+    }
+  }
+
+  /** Rows in the order of their keys (`reverse`: the other way round), as they were when the reading began. */
+  async *range(range: KeyRange): AsyncGenerator<[Buffer, Buffer], void, undefined> {
+    const iterator = this.#database.iterator(range);
+    try {
+      for (;;) {
+        const rows = await this.#reading(() => iterator.nextv(READ_AHEAD));
+        if (rows.length === 0) return;
+        yield* rows;
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  /** Takes no more writes, waits for those that it has taken, and closes the database. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#writing;
+    await this.#database.close();
+  }
+
+  async #writeGroups(): Promise<void> {
+    while (this.#waiting.length > 0) await this.#writeGroup();
+    this.#writing = null;
+  }
+
+  async #writeGroup(): Promise<void> {
+    if (this.#suspect) {
+      const failure = await this.#reopen();
+      if (failure !== null) return settleAll(this.#waiting.splice(0), failure);
+    }
+    const members: Waiting[] = [];
+    const group = this.#runStages(members);
+    settleAll(members, await this.#commit(group));
+  }
+
+  #runStages(members: Waiting[]): Group {
+    const group = new Group(this.#database);
+    while (members.length < GROUP_STAGES && group.bytes < GROUP_BYTES) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      try {
+        next.run(group);
+        members.push(next);
+      } catch (thrown) {
+        next.settle(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      }
+    }
+    return group;
+  }
+
+  /** @returns the failure of the whole group, if any. */
+  async #commit(group: Group): Promise<RastroError | null> {
+    const operations = group.operations();
+    if (operations.length > 0) {
+      const failure = (await this.#writeBatch(operations)) ?? (await this.#runHooks());
+      if (failure !== null) return failure;
+    }
+    for (const effect of group.effects) effect();
+    return null;
+  }
+
+  async #writeBatch(operations: Operation[]): Promise<RastroError | null> {
+    try {
+      await this.#database.batch(operations, { sync: true });
+      return null;
+    } catch (cause) {
+      this.#suspect = true;
+      return this.#unusable("a batch could not be written", cause);
+    }
+  }
+
+  async #runHooks(): Promise<RastroError | null> {
+    try {
+      for (const hook of this.#hooks) await hook();
+      return null;
+    } catch (cause) {
+      return this.#unusable("what belongs to a batch could not be written", cause);
+    }
+  }
+
+  /**
+   * After a failed batch LevelDB's log may end in half a record: it would either refuse all further writes or append
+   * behind the half, where a recovery drops what follows. Opening anew reads the log to its last whole batch and
+   * begins another one.
+   */
+  async #reopen(): Promise<RastroError | null> {
+    try {
+      await this.#database.close();
+      await this.#database.open();
+      this.#suspect = false;
+      return null;
+    } catch (cause) {
+      return this.#unusable("it could not be opened again after a failed batch", cause);
+    }
+  }
+
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (cause) {
+      throw this.#unusable("a value could not be read", cause);
+    }
+  }
+
+  #unusable(what: string, cause?: unknown): RastroError {
+    const detail = cause instanceof Error ? ` (${cause.message})` : "";
+    const message = `Using the store in ${this.#place} failed: ${what}${detail}. Check that the disk is not full and the folder can be written.`;
+    return new RastroError({ code: "store_unusable", message, given: this.#place }, { cause });
+  }
+}
+
+function settleAll(members: Waiting[], failure: Error | null): void {
+  for (const member of members) member.settle(failure);
+}
+
+async function checkFormat(database: Database, place: string): Promise<void> {
+  const stored = database.getSync(FORMAT_KEY)?.toString();
+  if (stored === undefined) {
+    await database.batch([{ type: "put", key: FORMAT_KEY, value: Buffer.from(String(STORE_FORMAT)) }], { sync: true });
+  } else if (stored !== String(STORE_FORMAT)) {
+    const message = `Opening the store in ${place} failed: its format is ${stored}, expected ${STORE_FORMAT}. Use the version of Rastro that wrote it, or a newer one.`;
+    throw new RastroError({ code: "store_newer", message, given: stored, expected: String(STORE_FORMAT) });
+  }
+}
