@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { Instant, Uuid7 } from "../../lib/contracts/names.ts";
+import { parseValue } from "../../lib/contracts/parse.ts";
+import { EntryFields } from "../../lib/contracts/production.ts";
+
+/** Most entries of one request. */
+export const BATCH_MAXIMUM = 1000;
+
+const Zone = z.string().min(1).max(64).refine(isTimeZone, "an IANA time zone such as America/Sao_Paulo");
+
+/** What a program at the machine hands in. Equipment counts unless it says otherwise; the rest is as people enter it. */
+export const EntryRequest = z.strictObject({
+  /** Made by whoever counts, so that handing in again saves once; made here when left out. */
+  id: Uuid7.optional(),
+  /** When it was made; now when left out. */
+  at: Instant.optional(),
+  tz: Zone.optional(),
+  fields: z.preprocess(
+    (fields) => (isObject(fields) && !("source" in fields) ? { ...fields, source: "equipment" } : fields),
+    EntryFields,
+  ),
+});
+export type EntryRequest = z.infer<typeof EntryRequest>;
+
+const Batch = z.array(z.unknown()).min(1, "at least one entry").max(BATCH_MAXIMUM, `at most ${BATCH_MAXIMUM} entries`);
+
+export type ParseOptions = {
+  /** Lets timers run between slices, so that a long batch does not hold up the status. */
+  breathe: () => Promise<void>;
+};
+
+const SLICE = 20;
+
+/**
+ * Reads one entry or an array of them. Fields of an array are named with their place: `3.fields.good`.
+ *
+ * @throws RastroError `schema` for the first thing that does not fit.
+ */
+export async function parseEntryRequests(body: unknown, { breathe }: ParseOptions): Promise<EntryRequest[]> {
+  if (!Array.isArray(body)) return [parseValue(EntryRequest, body, "the entry")];
+  const batch = parseValue(Batch, body, "the entries");
+  const requests: EntryRequest[] = [];
+  for (let from = 0; from < batch.length; from += SLICE) {
+    if (from > 0) await breathe();
+    for (const [offset, value] of batch.slice(from, from + SLICE).entries()) requests.push(parseAt(from + offset, value));
+  }
+  return requests;
+}
+
+/** Parsed inside an object of one field named for the place, so that the problem names it. */
+function parseAt(index: number, value: unknown): EntryRequest {
+  const place = String(index);
+  const parsed = parseValue(z.object({ [place]: EntryRequest }), { [place]: value }, "the entries");
+  return parsed[place] as EntryRequest;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isTimeZone(text: string): boolean {
+  try {
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: text }));
+  } catch {
+    return false;
+  }
+}
