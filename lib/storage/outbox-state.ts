@@ -1,0 +1,28 @@
+/** What `o<book>/state` holds. All counters are written with what they count. */
+export type OutboxState = {
+  /** 16 hexadecimal digits, random at the outbox's creation. */
+  epoch: string;
+  /** The dseq that the next event gets. */
+  next: number;
+  /** The lowest dseq that is still kept; `next` when nothing is. */
+  floor: number;
+  /** No event below this one waits; `next` when none does. */
+  low: number;
+  waiting: number;
+  sealed: number;
+  /** Bytes of all events that are kept, waiting and sealed. */
+  bytes: number;
+};
+
+export function newOutboxState(epoch: string): OutboxState {
+  return { epoch, next: 1, floor: 1, low: 1, waiting: 0, sealed: 0, bytes: 0 };
+}
+
+export function encodeState(state: OutboxState): Buffer {
+  return Buffer.from(JSON.stringify(state));
+}
+
+/** The bytes are our own, written by {@link encodeState}. */
+export function decodeState(bytes: Buffer): OutboxState {
+  return JSON.parse(bytes.toString()) as OutboxState;
+}

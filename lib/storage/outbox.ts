@@ -1,0 +1,236 @@
+import type { Event, EventDraft, Receipt, SignedEvent } from "../contracts/events.ts";
+import { RastroError } from "../contracts/errors.ts";
+import type { BookName } from "../contracts/names.ts";
+import { canonicalText } from "../ledger/canonical.ts";
+import { isUuid, keys, readU64, u64 } from "./keys.ts";
+import { decodeState, encodeState, newOutboxState, type OutboxState } from "./outbox-state.ts";
+import type { Store, Tx } from "./store.ts";
+
+/** How long a settled event is kept at least, ms: a hub that was restored from a backup asks for it again. */
+export const SEALED_KEPT_MS: number = 30 * 24 * 60 * 60 * 1000;
+
+/** Events that one batch of a pruning removes. */
+const PRUNE_BATCH = 500;
+
+export type OutboxOptions = {
+  store: Store;
+  book: BookName;
+  /** The registered name of this machine or service: `src.name`. */
+  name: string;
+  /** Software and version: `src.app`. */
+  app: string;
+  /** Null for a device that cannot sign. */
+  sign: ((bytes: Uint8Array) => string) | null;
+  random: (length: number) => Buffer;
+  now: () => number;
+};
+
+export type OutboxEntry = { dseq: number; id: string; signed: SignedEvent };
+
+/** What is kept with a settled event. `at` is when the receipt came, ms. */
+type Settled = { at: number; receipt: Receipt };
+
+/**
+ * Events on their way to one book. An event is staged in the same batch as the change that it tells of, numbered
+ * without a gap, waits until its receipt comes and is kept sealed with it for at least 30 days after.
+ *
+ * All state lies under keys: a process that is killed loses nothing that a `write` had resolved, and keeps nothing
+ * of what had not been written.
+ */
+export class Outbox {
+  readonly book: BookName;
+  readonly epoch: string;
+  readonly #o: OutboxOptions;
+  readonly #listeners: (() => void)[] = [];
+  #oldest: { dseq: number; at: string } | null = null;
+
+  private constructor(options: OutboxOptions, epoch: string) {
+    this.#o = options;
+    this.book = options.book;
+    this.epoch = epoch;
+  }
+
+  /** Opens the outbox of a store, and makes it with a new epoch if there is none. */
+  static async open(options: OutboxOptions): Promise<Outbox> {
+    const { store, book, random } = options;
+    const state = await store.write((tx) => {
+      const stored = tx.get(keys.outbox.state(book));
+      if (stored !== undefined) return decodeState(stored);
+      const made = newOutboxState(random(8).toString("hex"));
+      tx.put(keys.outbox.state(book), encodeState(made));
+      return made;
+    });
+    return new Outbox(options, state.epoch);
+  }
+
+  /**
+   * Gives an event its place, signs it and puts it into the caller's stage.
+   *
+   * @throws LedgerError `not-canonical`; RastroError `id_conflict` when the outbox holds an event of this id.
+   */
+  stage(tx: Tx, draft: EventDraft): SignedEvent {
+    const { book, epoch } = this;
+    const state = this.#state(tx);
+    const dseq = state.next;
+    const event = this.#complete(draft, dseq);
+    if (tx.get(keys.outbox.id(book, event.id)) !== undefined) throw idTaken(event.id, epoch);
+    const text = canonicalText(event);
+    const signed = { event, sig: this.#o.sign === null ? null : this.#o.sign(Buffer.from(text)) };
+    const bytes = Buffer.from(`{"event":${text},"sig":${JSON.stringify(signed.sig)}}`);
+    tx.put(keys.outbox.event(book, dseq), bytes);
+    tx.put(keys.outbox.id(book, event.id), u64(dseq));
+    this.#put(tx, { ...state, next: dseq + 1, waiting: state.waiting + 1, bytes: state.bytes + bytes.length });
+    tx.onCommit(() => this.#notify());
+    return signed;
+  }
+
+  /** The lowest dseq that {@link Outbox.read} can still give; the next one to be staged when nothing is kept. */
+  floor(): number {
+    return this.#state().floor;
+  }
+
+  /**
+   * Events in order, waiting and sealed alike from `from` on; from the first that waits with null. At least one event
+   * is given if there is any, however large.
+   */
+  async read(o: { from: number | null; maxEvents: number; maxBytes: number }): Promise<OutboxEntry[]> {
+    const { low, floor, next } = this.#state();
+    const entries: OutboxEntry[] = [];
+    let bytes = 0;
+    for (let dseq = Math.max(o.from ?? low, floor); dseq < next && entries.length < o.maxEvents; dseq += 1) {
+      if (o.from === null && this.#settledAt(dseq) !== null) continue;
+      const stored = await this.#o.store.get(keys.outbox.event(this.book, dseq));
+      if (stored === undefined) continue;
+      bytes += stored.length;
+      if (entries.length > 0 && bytes > o.maxBytes) break;
+      const signed = JSON.parse(stored.toString()) as SignedEvent;
+      entries.push({ dseq, id: signed.event.id, signed });
+    }
+    return entries;
+  }
+
+  /** Frees what the receipts are for; others are ignored, and the newest receipt of an event is kept. On disk when it resolves. */
+  async settle(receipts: readonly Receipt[]): Promise<void> {
+    if (receipts.length === 0) return;
+    await this.#o.store.write((tx) => {
+      const state = { ...this.#state(tx) };
+      for (const receipt of receipts) this.#settleOne(tx, state, receipt);
+      while (state.low < state.next && tx.get(keys.outbox.receipt(this.book, state.low)) !== undefined) state.low += 1;
+      this.#put(tx, state);
+    });
+  }
+
+  /** The receipt of an event, `waiting` before it came, undefined for an id that is not (or no longer) kept. */
+  async receiptOf(id: string): Promise<Receipt | "waiting" | undefined> {
+    if (!isUuid(id)) return undefined;
+    const dseq = await this.#o.store.get(keys.outbox.id(this.book, id));
+    if (dseq === undefined) return undefined;
+    return this.#settledAt(readU64(dseq))?.receipt ?? "waiting";
+  }
+
+  /** How much is kept. `oldest` is the time of the first event that waits; `bytes` counts waiting and sealed. */
+  depth(): { waiting: number; sealed: number; oldest: string | null; bytes: number } {
+    const { waiting, sealed, bytes, low } = this.#state();
+    return { waiting, sealed, oldest: waiting === 0 ? null : this.#timeOf(low), bytes };
+  }
+
+  /** Calls the listener after each batch that holds a new event. */
+  onStaged(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Removes settled events from the oldest on, up to the first that waits or was settled too recently.
+   *
+   * @param olderThanMs - how long ago the receipt has to have come; 30 days or more.
+   * @returns how many were removed.
+   * @throws RangeError for less than 30 days.
+   */
+  async prune(olderThanMs: number = SEALED_KEPT_MS): Promise<number> {
+    if (!(olderThanMs >= SEALED_KEPT_MS)) {
+      throw new RangeError(`Pruning an outbox failed: ${olderThanMs} ms was given, expected ${SEALED_KEPT_MS} or more.`);
+    }
+    const before = this.#o.now() - olderThanMs;
+    for (let total = 0; ; ) {
+      const removed = await this.#o.store.write((tx) => this.#pruneSome(tx, before));
+      total += removed;
+      if (removed < PRUNE_BATCH) return total;
+    }
+  }
+
+  #complete(draft: EventDraft, dseq: number): Event {
+    const { name, app } = this.#o;
+    return { v: 1, ...draft, src: { name, app, outbox: { epoch: this.epoch, dseq } } };
+  }
+
+  #settleOne(tx: Tx, state: OutboxState, receipt: Receipt): void {
+    if (!isUuid(receipt.id)) return;
+    const dseq = tx.get(keys.outbox.id(this.book, receipt.id));
+    if (dseq === undefined) return;
+    const key = keys.outbox.receipt(this.book, readU64(dseq));
+    if (tx.get(key) === undefined) {
+      state.waiting -= 1;
+      state.sealed += 1;
+    }
+    const settled: Settled = { at: this.#o.now(), receipt };
+    tx.put(key, Buffer.from(JSON.stringify(settled)));
+  }
+
+  #pruneSome(tx: Tx, before: number): number {
+    const { book } = this;
+    const state = { ...this.#state(tx) };
+    let removed = 0;
+    for (; removed < PRUNE_BATCH && state.floor < state.low; state.floor += 1) {
+      const settled = decodeSettled(tx.get(keys.outbox.receipt(book, state.floor)));
+      const event = tx.get(keys.outbox.event(book, state.floor));
+      if (settled === null || event === undefined || settled.at > before) break;
+      tx.del(keys.outbox.event(book, state.floor));
+      tx.del(keys.outbox.receipt(book, state.floor));
+      tx.del(keys.outbox.id(book, (JSON.parse(event.toString()) as SignedEvent).event.id));
+      state.sealed -= 1;
+      state.bytes -= event.length;
+      removed += 1;
+    }
+    this.#put(tx, state);
+    return removed;
+  }
+
+  #settledAt(dseq: number): Settled | null {
+    return decodeSettled(this.#o.store.getNow(keys.outbox.receipt(this.book, dseq)));
+  }
+
+  #timeOf(dseq: number): string | null {
+    if (this.#oldest?.dseq === dseq) return this.#oldest.at;
+    const stored = this.#o.store.getNow(keys.outbox.event(this.book, dseq));
+    if (stored === undefined) return null;
+    this.#oldest = { dseq, at: (JSON.parse(stored.toString()) as SignedEvent).event.at };
+    return this.#oldest.at;
+  }
+
+  #state(tx?: Tx): OutboxState {
+    const key = keys.outbox.state(this.book);
+    const stored = tx === undefined ? this.#o.store.getNow(key) : tx.get(key);
+    return stored === undefined ? newOutboxState(this.epoch) : decodeState(stored);
+  }
+
+  #put(tx: Tx, state: OutboxState): void {
+    tx.put(keys.outbox.state(this.book), encodeState(state));
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function decodeSettled(bytes: Buffer | undefined): Settled | null {
+  return bytes === undefined ? null : (JSON.parse(bytes.toString()) as Settled);
+}
+
+function idTaken(id: string, epoch: string): RastroError {
+  return new RastroError({
+    code: "id_conflict",
+    message: `Staging event ${id} failed: the outbox ${epoch} holds an event of this id, expected a new id.`,
+    field: "id",
+    given: id,
+  });
+}
