@@ -1,13 +1,14 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Event, Receipt } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
-import { LedgerError } from "../../lib/ledger/record.ts";
+import { LedgerError } from "../../lib/ledger/error.ts";
+import type { AppendInput, Book } from "../../lib/storage/book.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import { correctionEvent, creationEvent, type Self, voidEvent } from "./entry-event.ts";
 import { stateOf } from "./fold.ts";
 import { justify, type Justified, type PersonKeys, WITHOUT_REASON } from "./justify.ts";
-import type { Recorder, RecordInput } from "./record.ts";
-import { type Earlier, repeatOf } from "./repeat.ts";
+import type { Recorder } from "./record.ts";
+import { earlierOf, repeatOf } from "./repeat.ts";
 import { judgeCorrection, judgeCreation, type Judgement, judgeVoid, type Names, unknownEntry, unknownLot } from "./rules.ts";
 import { lotTotalsKey } from "./view-keys.ts";
 import type { Views } from "./views.ts";
@@ -37,24 +38,24 @@ export type Changes = {
  */
 export function createChanges(o: {
   store: Pick<Store, "write">;
+  book: Pick<Book, "find" | "leafAt" | "open">;
   recorder: Recorder;
-  earlierOf: (tx: Tx, id: string) => Earlier | undefined;
   names: Names;
   personKeys: PersonKeys;
   views: Pick<Views, "lots">;
   self: Self;
-  sign: (event: Event) => NonNullable<RecordInput["sig"]>;
+  sign: (event: Event) => NonNullable<AppendInput["sig"]>;
   now: () => number;
 }): Changes {
   const instant = () => new Date(o.now()).toISOString();
   const book = (change: Change) => o.store.write((tx) => bookInStage(tx, change));
 
   function bookInStage(tx: Tx, { caller, event, justified, judge }: Change): { rev: number; receipt: Receipt } {
-    const earlier = o.earlierOf(tx, event.id);
+    const earlier = earlierOf(o.book, tx, event.id);
     if (earlier !== undefined) return repeatOf(earlier, event, justified.text, justified.unseal);
     const recv = instant();
     const judged = judge(tx, recv);
-    const input: RecordInput = {
+    const input: AppendInput = {
       recv,
       event,
       sig: o.sign(event),

@@ -5,7 +5,7 @@ import type { EntryFields } from "../../lib/contracts/production.ts";
 /** Who the service is that writes an event for a person: `src` of the event, with no outbox since it books in place. */
 export type Self = { name: string; app: string; tz: string };
 
-type Reason = NonNullable<Event["reason"]>;
+type Reason = Event["reason"];
 
 /** The event of a creation that a person asked for. Its id is the entry's; its time and zone are the person's word. */
 export function creationEvent(self: Self, actor: Actor, request: RequestOf<"production", "entry-add">): Event {

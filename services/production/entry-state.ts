@@ -41,7 +41,7 @@ export function nextState(before: EntryState | null, record: FoldableRecord, boo
     state: event.type === "entry.voided" ? "voided" : "live",
     at: timeOf(event, before),
     recv: before?.recv ?? record.recv,
-    fields: (after ?? before?.fields) as EntryFields,
+    fields: (after ?? before?.fields ?? record.added.before) as EntryFields,
     flags: flags as Entry["flags"],
     seqs: [...(before?.seqs ?? []), booked.seq],
     leaf: booked.leaf,

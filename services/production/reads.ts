@@ -1,7 +1,6 @@
 import type { Event, Sealed } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import type { EntryVersion } from "../../lib/contracts/production.ts";
-import { openRecord } from "../../lib/ledger/record.ts";
 import type { Book } from "../../lib/storage/book.ts";
 import { entryOf, type EntryState } from "./entry-state.ts";
 import { type Names, unknownEntry } from "./rules.ts";
@@ -19,7 +18,7 @@ export type Reads = {
 /** The requests that change nothing. They answer from what is on disk. */
 export function createReads(o: {
   views: Views;
-  book: Pick<Book, "record">;
+  book: Pick<Book, "leafAt" | "open">;
   names: Pick<Names, "bySub">;
   readText: ReadText;
 }): Reads {
@@ -48,16 +47,16 @@ async function versionOf(
   seq: number,
   before: EntryVersion | undefined,
 ): Promise<EntryVersion> {
-  const stored = o.book.record(seq);
-  if (stored === undefined) throw new Error(`the views name record ${seq}, and the book has none`);
-  const { event: anyEvent, recv, via, added } = openRecord(Buffer.from(stored.bytes, "base64"));
+  const record = o.book.open(seq);
+  if (record === undefined) throw new Error(`the views name record ${seq}, and the book has none`);
+  const { event: anyEvent, recv, via, added } = record;
   const event = anyEvent as Event;
   return {
     rev: added.rev as number,
     type: event.type as EntryVersion["type"],
     event: event.id,
     seq,
-    leaf: stored.leaf,
+    leaf: o.book.leafAt(seq) as string,
     at: event.at,
     recv,
     actor: event.actor.sub,

@@ -1,4 +1,4 @@
-import { openRecord } from "../../lib/ledger/record.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Book } from "../../lib/storage/book.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import { foldRecord } from "./fold.ts";
@@ -14,7 +14,7 @@ type Mark = { version: number; folded: number | null };
 /** Records that one batch of a rebuild folds; bounds what is held in memory. */
 const BATCH = 500;
 
-export type ViewedBook = { store: Store; book: Pick<Book, "head" | "record"> };
+export type ViewedBook = { store: Store; book: Pick<Book, "head" | "leafAt" | "open"> };
 
 /** Says in the batch of a record that the views hold all records below `size`. */
 export function markFolded(tx: Pick<Tx, "put">, size: number): void {
@@ -70,9 +70,18 @@ async function foldFrom({ store, book }: ViewedBook, first: number): Promise<num
 
 /** A record that cannot be read is passed over: verification names it, and the others must stay readable. */
 function foldStored(tx: Tx, book: ViewedBook["book"], seq: number): void {
-  const stored = book.record(seq);
-  if (stored === undefined) return;
-  foldRecord(tx, { seq, leaf: stored.leaf }, openRecord(Buffer.from(stored.bytes, "base64")));
+  const record = readable(book, seq);
+  const leaf = book.leafAt(seq);
+  if (record !== undefined && leaf !== undefined) foldRecord(tx, { seq, leaf }, record);
+}
+
+function readable(book: ViewedBook["book"], seq: number) {
+  try {
+    return book.open(seq);
+  } catch (thrown) {
+    if (thrown instanceof RastroError && thrown.code === "book_damaged") return undefined;
+    throw thrown;
+  }
 }
 
 function putMark(tx: Pick<Tx, "put">, mark: Mark): void {

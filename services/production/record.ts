@@ -1,5 +1,5 @@
 import type { LedgerRecord } from "../../lib/ledger/record.ts";
-import type { Book } from "../../lib/storage/book.ts";
+import type { AppendInput, Book } from "../../lib/storage/book.ts";
 import type { Outbox } from "../../lib/storage/outbox.ts";
 import type { Tx } from "../../lib/storage/store.ts";
 import { announcementOf } from "./announce.ts";
@@ -7,14 +7,12 @@ import type { Booked } from "./entry-state.ts";
 import { foldRecord } from "./fold.ts";
 import { markFolded } from "./rebuild.ts";
 
-/** A record before the book gives it its place. */
-export type RecordInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
 export type Recorder = {
   /**
    * Appends a record, brings the views up to it and puts what audit is told of it into the outbox: three writes of
    * one batch, so that a crash leaves all of them or none. Nothing may be answered before the batch is on disk.
    */
-  record(tx: Tx, input: RecordInput, id: string): Booked;
+  record(tx: Tx, input: AppendInput, id: string): Booked;
   /** The last two steps alone, for a record that the intake of lib/storage has appended in the same stage. */
   follow(tx: Tx, booked: Booked, record: Pick<LedgerRecord, "recv" | "event" | "added">): void;
 };

@@ -1,3 +1,5 @@
+import { idBytes, u64 } from "../../lib/storage/keys.ts";
+
 /*
  * Keys of the views. Every one begins with "v" and can be made again from the book alone.
  *
@@ -13,7 +15,7 @@ export const NEWEST = Buffer.from("vn");
 export const ALL_TOTALS = Buffer.from("vt");
 
 export function entryKey(id: string): Buffer {
-  return Buffer.concat([Buffer.from("ve"), Buffer.from(id.replaceAll("-", ""), "hex")]);
+  return Buffer.concat([Buffer.from("ve"), idBytes(id)]);
 }
 
 export function newestKey(firstSeq: number): Buffer {
@@ -55,10 +57,4 @@ function withLot(prefix: string, lot: string): Buffer {
   head.write(prefix, "latin1");
   head.writeUInt16BE(text.length, 2);
   return Buffer.concat([head, text]);
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(value));
-  return bytes;
 }

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { EntryFields } from "../../../lib/contracts/production.ts";
+import type { EntryFields, EntryInput } from "../../../lib/contracts/production.ts";
 import type { FoldableRecord } from "../../../services/production/entry-state.ts";
 import { fields, NOW, uuid } from "./samples.ts";
 
@@ -15,7 +15,7 @@ const someFields: fc.Arbitrary<EntryFields> = fc
     good: fc.nat(1000),
     rework: fc.nat(9),
     review: fc.nat(9),
-    scrap: fc.constantFrom(
+    scrap: fc.constantFrom<NonNullable<EntryInput["scrap"]>[]>(
       [],
       [{ defect: "dent", pieces: 3 }],
       [

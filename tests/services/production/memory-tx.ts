@@ -5,6 +5,7 @@ export function createMemoryTx() {
     get: (key: Buffer) => kept.get(key.toString("hex")),
     put: (key: Buffer, value: Buffer) => void kept.set(key.toString("hex"), value),
     del: (key: Buffer) => void kept.delete(key.toString("hex")),
+    onCommit: (effect: () => void) => effect(),
     /** Every key and value as text, in the order of the keys. */
     dump: () => [...kept].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${value.toString("hex")}`),
   };

@@ -1,0 +1,50 @@
+import type { Principal } from "../../lib/contracts/directory.ts";
+import { EVENT_OWNERS, type Event, type EventType } from "../../lib/contracts/events.ts";
+
+type AuditEventType = { [T in EventType]: (typeof EVENT_OWNERS)[T] extends "audit" ? T : never }[EventType];
+type Teller = (from: Principal) => boolean;
+
+const service =
+  (...names: string[]): Teller =>
+  (from) =>
+    from.kind === "service" && names.includes(from.name);
+const anyService: Teller = (from) => from.kind === "service";
+const machine: Teller = (from) => from.kind === "machine";
+/** The directory runs inside the hub's process unless the plant has a broker of its own. */
+const directory = service("directory", "broker");
+const either =
+  (...tellers: Teller[]): Teller =>
+  (from) =>
+    tellers.some((teller) => teller(from));
+
+/**
+ * Who knows of each kind of happening at first hand. A signature says who sent an event, not that the sender had any
+ * business to say it: without this a machine could put "user added" into the book.
+ */
+const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
+  "record.booked": service("production"),
+  "request.refused": anyService,
+  "message.refused": anyService,
+  "user.added": directory,
+  "user.password-set": directory,
+  "machine.added": directory,
+  "service.added": directory,
+  "session.started": either(directory, machine),
+  "session.ended": either(directory, machine),
+  "session.refused": either(directory, machine),
+  "machine.online": service("fleet"),
+  "machine.offline": service("fleet"),
+  "agent.started": machine,
+  "book.verified": service("production", "audit"),
+};
+
+/** Whether this sender may tell the book of this, in the name of this actor. */
+export function mayTell(from: Principal, event: Event): boolean {
+  const teller: Teller | undefined = (TELLERS as Readonly<Record<string, Teller>>)[event.type];
+  return teller !== undefined && teller(from) && (from.kind === "service" || speaksAsItself(from, event));
+}
+
+/** A machine vouches for itself and for whoever signed in at its station; never for a session at the hub. */
+function speaksAsItself(from: Principal, { actor }: Event): boolean {
+  return actor.auth === "device" ? actor.sub === from.name : actor.auth === "station" || actor.auth === "offline";
+}

@@ -1,0 +1,61 @@
+import type { Principal } from "../../lib/contracts/directory.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
+import type { MachineRow } from "../../lib/contracts/machine.ts";
+import type { RequestOf } from "../../lib/contracts/operations.ts";
+import type { Register } from "./register.ts";
+import { FRESH_FOR, type SignsOfLife } from "./signs-of-life.ts";
+
+export type MachineHandlers = {
+  "machine-list": () => Promise<MachineRow[]>;
+  "machine-show": (body: RequestOf<"fleet", "machine-show">) => Promise<MachineRow>;
+};
+
+/**
+ * Answers which machines there are and how they do. Who exists comes from the directory, online from presence alone,
+ * figures from the summary; what nobody said is null.
+ */
+export function createMachineHandlers(o: {
+  machines: () => Iterable<Principal>;
+  register: Pick<Register, "presence">;
+  signs: Pick<SignsOfLife, "summary">;
+  now: () => number;
+}): MachineHandlers {
+  const registered = () => [...o.machines()].filter((one) => one.kind === "machine" && one.active);
+
+  function rowOf(principal: Principal): MachineRow {
+    const presence = o.register.presence(principal.name);
+    const known = o.signs.summary(principal.name);
+    const fresh = known !== undefined && known.heardAt !== null && o.now() - known.heardAt <= FRESH_FOR;
+    return {
+      id: principal.name,
+      online: presence?.online ?? false,
+      since: presence?.since ?? null,
+      why: presence?.why ?? null,
+      rateHz: fresh ? known.summary.status.rateMilliHz / 1000 : null,
+      waiting: known?.summary.outbox.reduce((sum, outbox) => sum + outbox.waiting, 0) ?? null,
+      app: presence?.app ?? known?.summary.app ?? null,
+      registeredAt: principal.registeredAt,
+      credential: principal.credential === "secret" ? "secret" : "key",
+      speaksFor: principal.speaksFor,
+    };
+  }
+
+  return {
+    async "machine-list"() {
+      return registered()
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+        .map(rowOf);
+    },
+    async "machine-show"({ id }) {
+      const principal = registered().find((one) => one.name === id);
+      if (principal !== undefined) return rowOf(principal);
+      throw new RastroError({
+        code: "unknown_machine",
+        message: `Showing machine "${id}" failed: no machine of this id is registered; machine-list names those that are.`,
+        field: "id",
+        given: id,
+        expected: "the id of a registered machine",
+      });
+    },
+  };
+}
