@@ -28,9 +28,10 @@ export function createHubTime({ ask, now, clock, onFailure }: HubTimeOptions): H
     ask: async () => {
       const asked = clock();
       try {
-        const answer = Date.parse((await ask()).now);
-        const atHub = answer + (clock() - asked) / 2;
-        offset = Math.round(atHub - now());
+        const said = (await ask()).now;
+        const atHub = Date.parse(said) + (clock() - asked) / 2;
+        if (Number.isNaN(atHub)) throw new Error(`the hub said that it is ${said}`);
+      offset = Math.round(atHub - now());
         return Math.round(atHub);
       } catch (error) {
         onFailure(error);
