@@ -17,10 +17,15 @@ export function foldersOf(data: string) {
     serviceKey: (name: string) => join(keys, "services", `${name}.key`),
     broker: join(data, "broker"),
     directory: join(data, "broker", "directory"),
+    /** Keys of people: a store of its own, whose backups are kept apart. */
+    peopleKeys: join(data, "broker", "people-keys"),
+    /** Private key whose public part is {@link directoryPublicKey}. */
+    directoryKey: join(data, "broker", "directory.key"),
     production: join(data, "production"),
     audit: join(data, "audit"),
     fleet: join(data, "fleet"),
     agent: (machine: string) => join(data, "agents", machine),
+    agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),
     run: join(data, "run"),
     runFile: (name: string) => join(data, "run", `${name}.json`),
   } as const;

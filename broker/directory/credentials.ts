@@ -1,0 +1,99 @@
+import { LOCAL_ADMIN } from "../../lib/contracts/directory.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
+import { checkToken } from "../../lib/runtime/token.ts";
+import type { Authenticator, Credentials, Verdict } from "../admission.ts";
+import type { Lockout } from "./lockout.ts";
+import type { Passwords } from "./passwords.ts";
+import type { MachineRecord, ServiceRecord } from "./records.ts";
+import type { Register } from "./register.ts";
+import { fitsHash, isToken } from "./secrets.ts";
+import type { Sessions } from "./sessions.ts";
+
+const REFUSED: Verdict = { refused: "bad_credentials" };
+
+export interface CredentialChecks extends Authenticator {
+  /** A person's name and password only, as for starting a session. */
+  password(credentials: Credentials): Promise<Verdict>;
+}
+
+/**
+ * Holds what somebody presents against the register: people by session token or password, machines by signed token or
+ * secret, services by signed token, the local administrator by a session from loopback.
+ *
+ * An unknown name costs what a wrong password costs. Only passwords count towards the lock-out: the others cannot be
+ * guessed, and a client that keeps trying an expired token must not lock its user out.
+ */
+export function checkCredentials(o: {
+  register: Register;
+  sessions: Sessions;
+  passwords: Passwords;
+  lockout: Lockout;
+  plant: string;
+  now: () => number;
+}): CredentialChecks {
+  const admitted = (name: string, session: string | null): Verdict => {
+    const principal = o.register.principal(name);
+    return principal?.active === true ? { principal, session } : REFUSED;
+  };
+
+  async function password({ user, password, address }: Credentials): Promise<Verdict> {
+    if (o.lockout.wait(user, address) > 0) return { refused: "locked_out" };
+    const record = o.register.get(user);
+    const hash = record?.kind === "person" ? record.passwordHash : undefined;
+    if (await o.passwords.verify(hash, password)) {
+      o.lockout.succeeded(user, address);
+      return admitted(user, null);
+    }
+    o.lockout.failed(user, address);
+    return REFUSED;
+  }
+
+  function bySession({ user, password: token, address }: Credentials): Verdict {
+    if (user === LOCAL_ADMIN && !isLoopback(address)) return REFUSED;
+    const record = o.sessions.find(token);
+    return record?.user === user ? admitted(user, record.session) : REFUSED;
+  }
+
+  function byKeyOrSecret(record: MachineRecord | ServiceRecord, given: string): Verdict {
+    const secretHash = record.kind === "machine" ? record.secretHash : null;
+    if (secretHash !== null) return fitsHash(given, secretHash) ? admitted(record.name, null) : REFUSED;
+    if (record.publicKey === null) return REFUSED;
+    return isTokenOf(record.name, record.publicKey, given) ? admitted(record.name, null) : REFUSED;
+  }
+
+  function isTokenOf(sub: string, publicKey: string, token: string): boolean {
+    try {
+      checkToken({ token, sub, aud: o.plant, publicKey: Buffer.from(publicKey, "base64"), now: o.now });
+      return true;
+    } catch (error) {
+      if (error instanceof RastroError) return false;
+      throw error;
+    }
+  }
+
+  return {
+    principal: (name) => o.register.principal(name),
+    password: (credentials) => busyAsVerdict(() => password(credentials)),
+    async authenticate(credentials) {
+      if (isToken(credentials.password)) return bySession(credentials);
+      if (credentials.user === LOCAL_ADMIN) return REFUSED;
+      const record = o.register.get(credentials.user);
+      if (record !== undefined && record.kind !== "person") return byKeyOrSecret(record, credentials.password);
+      return busyAsVerdict(() => password(credentials));
+    },
+  };
+}
+
+/** Loopback in either family, also as IPv4 inside IPv6. */
+export function isLoopback(address: string): boolean {
+  return address === "::1" || /^(?:::ffff:)?127\./.test(address);
+}
+
+async function busyAsVerdict(check: () => Promise<Verdict>): Promise<Verdict> {
+  try {
+    return await check();
+  } catch (error) {
+    if (error instanceof RastroError && error.code === "busy") return { refused: "busy" };
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+import { RastroError } from "../../lib/contracts/errors.ts";
+import { fingerprint } from "../../lib/ledger/signature.ts";
+import type { By, Drafts } from "./drafts.ts";
+import type { MachineRecord, NameRecord, ServiceRecord } from "./records.ts";
+import { type Register, unknownName } from "./register.ts";
+import { newSecret, sha256 } from "./secrets.ts";
+
+export type NewMachine = { id: string; publicKey: string | null; speaksFor: readonly string[] };
+
+/** Machines and services: what signs in with a key or a secret instead of a password. */
+export interface Devices {
+  /** Without a public key a 256-bit secret is made, returned this once and stored as its hash. @throws RastroError `name_taken`, `schema`. */
+  addMachine(by: By, machine: NewMachine): Promise<{ id: string; secret: string | null }>;
+  /** @param publicKey - raw 32 bytes in base64. @throws RastroError `name_taken`, `schema`. */
+  addService(by: By, name: string, publicKey: string): Promise<void>;
+  /** Registers another key for the same name; a secret is void from then on. @throws RastroError `unknown_name`, `schema`. */
+  replaceKey(by: By, name: string, publicKey: string): Promise<void>;
+}
+
+export function openDevices(o: {
+  register: Register;
+  drafts: Drafts;
+  now: () => number;
+  random: (bytes: number) => Buffer;
+}): Devices {
+  const base = (name: string) => ({ v: 1, name, active: true, registeredAt: new Date(o.now()).toISOString() }) as const;
+  return {
+    async addMachine(by, { id, publicKey, speaksFor }) {
+      const key = publicKey === null ? null : fingerprint(rawKey(publicKey));
+      const secret = publicKey === null ? newSecret(o.random) : null;
+      const record: MachineRecord = {
+        ...base(id),
+        kind: "machine",
+        publicKey,
+        secretHash: secret === null ? null : sha256(secret),
+        speaksFor: [...new Set([id, ...speaksFor])],
+      };
+      const payload = { credential: key === null ? "secret" : "key", key, speaksFor: record.speaksFor };
+      await o.register.add(record, o.drafts("machine.added", by, { kind: "machine", key: id }, payload));
+      return { id, secret };
+    },
+
+    async addService(by, name, publicKey) {
+      const payload = { key: fingerprint(rawKey(publicKey)) };
+      const record: ServiceRecord = { ...base(name), kind: "service", publicKey };
+      await o.register.add(record, o.drafts("service.added", by, { kind: "service", key: name }, payload));
+    },
+
+    async replaceKey(by, name, publicKey) {
+      const record = o.register.get(name);
+      if (record === undefined || record.kind === "person") throw unknownName(name);
+      const { kind } = record;
+      const payload = { key: fingerprint(rawKey(publicKey)), replaced: true };
+      const event = o.drafts(`${kind}.added`, by, { kind, key: name }, payload);
+      await o.register.replace(name, (stored) => withKey(stored, publicKey), event);
+    },
+  };
+}
+
+function withKey(record: NameRecord, publicKey: string): NameRecord {
+  if (record.kind === "machine") return { ...record, publicKey, secretHash: null };
+  return record.kind === "service" ? { ...record, publicKey } : record;
+}
+
+function rawKey(publicKey: string): Buffer {
+  const raw = Buffer.from(publicKey, "base64");
+  if (raw.length === 32) return raw;
+  throw new RastroError({
+    code: "schema",
+    message: `Registering the public key failed: it has ${raw.length} bytes; an Ed25519 public key has 32.`,
+    field: "publicKey",
+    given: `${raw.length} bytes`,
+    expected: "32 bytes in base64",
+  });
+}

@@ -1,0 +1,136 @@
+import type { Logger } from "pino";
+import { v7 } from "uuid";
+import {
+  LOCAL_ADMIN,
+  type Principal,
+  type Session,
+  type UserRow,
+} from "../../lib/contracts/directory.ts";
+import { type ErrorCode, RastroError } from "../../lib/contracts/errors.ts";
+import { Outbox } from "../../lib/storage/outbox.ts";
+import type { Store } from "../../lib/storage/store.ts";
+import type { Credentials, Verdict } from "../admission.ts";
+import { checkCredentials, type CredentialChecks } from "./credentials.ts";
+import { type Devices, openDevices } from "./devices.ts";
+import { BY_DIRECTORY, createDrafts } from "./drafts.ts";
+import { createLockout } from "./lockout.ts";
+import { openPasswords, type PasswordCost } from "./passwords.ts";
+import { openPeople, type People } from "./people.ts";
+import { openPersonKeys } from "./person-keys.ts";
+import { openRegister, type Register } from "./register.ts";
+import { fitsHash, sha256 } from "./secrets.ts";
+import { openSessions, type Sessions } from "./sessions.ts";
+import { openSetupCode } from "./setup-code.ts";
+
+/** The version that stands in the events of the directory. */
+const APP = "directory@0.1.0";
+
+export type DirectoryOptions = {
+  store: Store;
+  /** Another store: its backups are kept apart. */
+  keyStore: Store;
+  plant: { id: string; createdAt: string };
+  /** IANA zone of the hub. */
+  tz: string;
+  /** Content of `<data>/keys/local-admin`; null where there is no local administrator. */
+  localKey: string | null;
+  /** Signs the directory's own events with its service key. */
+  sign: (bytes: Uint8Array) => string;
+  log: Logger;
+  now: () => number;
+  random: (bytes: number) => Buffer;
+  passwordCost?: PasswordCost;
+};
+
+/** People, machines and services of a plant, their credentials and sessions. Every change is one batch with its event. */
+export interface Directory {
+  readonly plant: string;
+  readonly credentials: CredentialChecks;
+  readonly people: People;
+  readonly devices: Devices;
+  readonly sessions: Sessions;
+  readonly register: Pick<Register, "get" | "all" | "principal" | "principals" | "onChange">;
+  readonly outbox: Outbox;
+  /** @throws RastroError `bad_credentials`, `locked_out`, `busy`. */
+  signIn(credentials: Credentials, app: string): Promise<Session>;
+  /** @throws RastroError `bad_credentials`. */
+  signInLocal(localKey: string, app: string): Promise<Session>;
+  /** Makes the first administrator. @throws RastroError `setup_done`, `bad_credentials`. */
+  setup(code: string, user: string, password: string): Promise<UserRow>;
+  /** A fresh one-time code; null when there is an administrator. */
+  renewSetupCode(): Promise<string | null>;
+}
+
+/** Opens the directory on its two stores, which stay the caller's to close. */
+export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
+  const { store, now, random } = o;
+  const outbox = await Outbox.open({ store, book: "audit", name: "directory", app: APP, sign: o.sign, random, now });
+  const drafts = createDrafts({ now, newId: () => v7({ msecs: now() }), tz: o.tz });
+  const register = await openRegister({ store, outbox, plantCreatedAt: o.plant.createdAt });
+  const keys = openPersonKeys({ store: o.keyStore, random });
+  const passwords = await openPasswords({ random, ...(o.passwordCost ? { cost: o.passwordCost } : {}) });
+  const people = openPeople({ register, keys, passwords, drafts, now, random });
+  const devices = openDevices({ register, drafts, now, random });
+  const onFault = (error: unknown) => o.log.error({ err: error }, "the use of a session was not noted");
+  const sessions = await openSessions({ store, outbox, drafts, now, random, onFault });
+  const setupCode = openSetupCode({ store, random });
+  const lockout = createLockout(now);
+  const credentials = checkCredentials({ register, sessions, passwords, lockout, plant: o.plant.id, now });
+  const localKeyHash = o.localKey === null ? null : sha256(o.localKey.trim());
+
+  return {
+    plant: o.plant.id,
+    credentials,
+    people,
+    devices,
+    sessions,
+    register,
+    outbox,
+
+    async signIn(given, app) {
+      const { principal } = admittedOrThrow(await credentials.password(given));
+      return sessions.start({ principal, app, auth: "session" });
+    },
+    async signInLocal(localKey, app) {
+      if (localKeyHash === null || !fitsHash(localKey.trim(), localKeyHash)) throw refusal("bad_credentials");
+      return sessions.start({ principal: localAdministrator(register), app, auth: "local" });
+    },
+    async setup(code, user, password) {
+      if (people.hasAdministrator()) throw setupDone();
+      if (!(await setupCode.fits(code))) throw refusal("bad_credentials");
+      return people.add(BY_DIRECTORY, { name: user, profile: "administrator", password }, setupCode.spend);
+    },
+    async renewSetupCode() {
+      return people.hasAdministrator() ? null : setupCode.renew();
+    },
+  };
+}
+
+const SENTENCES: Record<Extract<Verdict, { refused: string }>["refused"], string> = {
+  bad_credentials: "Signing in failed: user name and password, key or code do not fit.",
+  locked_out: "Signing in failed: too many tries with a wrong password; wait and try again.",
+  busy: "Signing in failed: too many sign-ins wait already; try again in a few seconds.",
+};
+
+/** @throws RastroError with the verdict's code when it is a refusal. */
+export function admittedOrThrow(verdict: Verdict): Extract<Verdict, { principal: Principal }> {
+  if ("refused" in verdict) throw refusal(verdict.refused);
+  return verdict;
+}
+
+function refusal(code: keyof typeof SENTENCES & ErrorCode): RastroError {
+  return new RastroError({ code, message: SENTENCES[code] });
+}
+
+function setupDone(): RastroError {
+  return new RastroError({
+    code: "setup_done",
+    message: "Making the first administrator failed: there is one already; ask them for a user name.",
+  });
+}
+
+function localAdministrator(register: Register): Principal {
+  const principal = register.principal(LOCAL_ADMIN);
+  if (principal === undefined) throw refusal("bad_credentials");
+  return principal;
+}

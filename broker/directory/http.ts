@@ -1,0 +1,201 @@
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { z } from "zod";
+import {
+  type HubTime,
+  LOCAL_ADMIN,
+  MachineAddRequest,
+  PasswordRequest,
+  type Principal,
+  SetupRequest,
+  SignInRequest,
+  UserAddRequest,
+} from "../../lib/contracts/directory.ts";
+import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
+import { parseJson } from "../../lib/contracts/parse.ts";
+import type { Logger } from "pino";
+import { admittedOrThrow, type Directory } from "./directory.ts";
+import type { By } from "./drafts.ts";
+import { isToken } from "./secrets.ts";
+
+const LONGEST_BODY = 64 * 1024;
+
+const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
+  malformed: 400,
+  schema: 400,
+  weak_password: 400,
+  bad_credentials: 401,
+  not_allowed: 403,
+  unknown_name: 404,
+  name_taken: 409,
+  setup_done: 409,
+  busy: 429,
+  locked_out: 429,
+};
+
+/** What the directory tells of requests that it refused: the hub's access log is fed with it. */
+export type OnRefusedRequest = (refusal: { user: string | null; address: string; code: ErrorCode; path: string }) => void;
+
+/**
+ * The directory's HTTP interface (paths and bodies in contracts/directory.ts). It is mounted on loopback; the console
+ * forwards to it and names the browser's address in `x-forwarded-for`.
+ */
+export function directoryRoutes(o: {
+  directory: Directory;
+  now: () => number;
+  log: Logger;
+  onRefused: OnRefusedRequest;
+}): Hono {
+  const { directory } = o;
+  const app = new Hono();
+  const caller = (context: Context) => callerOf(directory, context);
+  app.use(bodyLimit({ maxSize: LONGEST_BODY, onError: tooLarge }));
+
+  app.post("/directory/sessions", async (context) => {
+    const request = await bodyOf(context, SignInRequest);
+    if ("user" in request) {
+      const { user, password, app: application } = request;
+      return context.json(await directory.signIn({ user, password, address: addressOf(context) }, application));
+    }
+    refuseForwarded(context);
+    return context.json(await directory.signInLocal(request.localKey, request.app));
+  });
+
+  app.delete("/directory/sessions/current", async (context) => {
+    const { principal, token } = await caller(context);
+    const session = directory.sessions.find(token);
+    if (session !== undefined) await directory.sessions.end(session, principal, "signed-out");
+    return context.body(null, 204);
+  });
+
+  app.post("/directory/setup", async (context) => {
+    const { code, user, password } = await bodyOf(context, SetupRequest);
+    return context.json(await directory.setup(code, user, password), 201);
+  });
+
+  app.get("/directory/time", (context) => {
+    const time: z.infer<typeof HubTime> = { now: new Date(o.now()).toISOString(), plant: directory.plant };
+    return context.json(time);
+  });
+
+  app.get("/directory/users", async (context) => {
+    administrator(await caller(context), "listing people");
+    return context.json(await directory.people.list());
+  });
+
+  app.post("/directory/users", async (context) => {
+    const { by } = administrator(await caller(context), "adding a person");
+    return context.json(await directory.people.add(by, await bodyOf(context, UserAddRequest)), 201);
+  });
+
+  app.put("/directory/users/:name/password", async (context) => {
+    const who = await caller(context);
+    const name = context.req.param("name");
+    const { password, current } = await bodyOf(context, PasswordRequest);
+    if (name === who.principal.name) {
+      const given = { user: name, password: current ?? "", address: addressOf(context) };
+      admittedOrThrow(await directory.credentials.password(given));
+    } else {
+      administrator(who, "setting somebody else's password");
+    }
+    await directory.people.setPassword(who.by, name, password);
+    return context.body(null, 204);
+  });
+
+  app.get("/directory/machines", async (context) => {
+    administrator(await caller(context), "listing machines");
+    return context.json(directory.register.principals().filter(({ kind }) => kind === "machine"));
+  });
+
+  app.post("/directory/machines", async (context) => {
+    const { by } = administrator(await caller(context), "adding a machine");
+    return context.json(await directory.devices.addMachine(by, await bodyOf(context, MachineAddRequest)), 201);
+  });
+
+  app.get("/directory/people/:sub/key", async (context) => {
+    const { principal } = await caller(context);
+    if (principal.kind !== "service") throw notAllowed("reading a person's key", principal.name, "a service");
+    return context.json(await directory.people.key(context.req.param("sub")));
+  });
+
+  app.onError((error, context) => {
+    const problem = toProblem(error);
+    const { path } = context.req;
+    if (problem.code === "internal") o.log.error({ err: error, path }, "a request to the directory failed");
+    const status = STATUS[problem.code] ?? 500;
+    if (status === 401 || status === 403 || status === 429) {
+      o.onRefused({ user: claimedName(context), address: addressOf(context), code: problem.code, path });
+    }
+    return context.json(problem, status);
+  });
+  return app;
+}
+
+type Caller = { principal: Principal; by: By; token: string };
+
+/** Reads `Authorization: Bearer <name>:<token>`: a session's token for people, a signed one for services. */
+async function callerOf(directory: Directory, context: Context): Promise<Caller> {
+  const [, user, token] = /^Bearer ([^:\s]+):(\S+)$/.exec(context.req.header("authorization") ?? "") ?? [];
+  if (user === undefined || token === undefined) throw badBearer();
+  const registered = directory.register.principal(user);
+  // A password in a header would be a second way to sign in, without a session to end.
+  if (registered?.kind === "person" && !isToken(token)) throw badBearer();
+  const credentials = { user, password: token, address: addressOf(context) };
+  const { principal } = admittedOrThrow(await directory.credentials.authenticate(credentials));
+  const auth = principal.kind === "service" ? "service" : principal.name === LOCAL_ADMIN ? "local" : "session";
+  return { principal, by: { sub: principal.sub, auth }, token };
+}
+
+function administrator(caller: Caller, action: string): Caller {
+  if (caller.principal.profile === "administrator") return caller;
+  throw notAllowed(action, caller.principal.name, "an administrator");
+}
+
+async function bodyOf<S extends z.ZodType>(context: Context, schema: S): Promise<z.infer<S>> {
+  return parseJson(schema, await context.req.text(), `the body of ${context.req.method} ${context.req.path}`);
+}
+
+/** The local key is for whoever sits at the hub; what came through the console may come from anywhere. */
+function refuseForwarded(context: Context): void {
+  if (context.req.header("x-forwarded-for") === undefined) return;
+  throw new RastroError({
+    code: "not_allowed",
+    message: "Signing in with the local key failed: it is good on the hub itself only, not through the console.",
+  });
+}
+
+/** The listener is on loopback, so whoever is not forwarded is local. */
+function addressOf(context: Context): string {
+  return context.req.header("x-forwarded-for")?.split(",").at(-1)?.trim() ?? "127.0.0.1";
+}
+
+function claimedName(context: Context): string | null {
+  return /^Bearer ([^:\s]{1,63}):/.exec(context.req.header("authorization") ?? "")?.[1] ?? null;
+}
+
+function badBearer(): RastroError {
+  return new RastroError({
+    code: "bad_credentials",
+    message: "Asking the directory failed: the request carries no usable sign-in.",
+    field: "authorization",
+    expected: "Bearer <name>:<token>",
+  });
+}
+
+function notAllowed(action: string, name: string, needed: string): RastroError {
+  return new RastroError({
+    code: "not_allowed",
+    message: `Asking the directory failed: ${action} needs ${needed}; ${name} is none.`,
+    given: name,
+    expected: needed,
+  });
+}
+
+function tooLarge(): never {
+  throw new RastroError({
+    code: "schema",
+    message: `Asking the directory failed: the body is longer than ${LONGEST_BODY} bytes.`,
+    expected: `at most ${LONGEST_BODY} bytes`,
+  });
+}

@@ -1,0 +1,119 @@
+import type { z } from "zod";
+import type { PersonKey, PersonProfile, UserAddRequest, UserRow } from "../../lib/contracts/directory.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
+import type { Sealed } from "../../lib/contracts/events.ts";
+import { seal, unseal } from "../../lib/storage/sealing.ts";
+import type { Tx } from "../../lib/storage/store.ts";
+import type { By, Drafts } from "./drafts.ts";
+import type { Passwords } from "./passwords.ts";
+import type { PersonKeys } from "./person-keys.ts";
+import type { NameRecord, PersonRecord } from "./records.ts";
+import { type Register, unknownName } from "./register.ts";
+import { looksIssued } from "./secrets.ts";
+
+export type NewPerson = {
+  name: string;
+  profile: z.infer<typeof PersonProfile>;
+  password: string;
+  fullName?: string | null;
+  badge?: string | null;
+};
+
+export interface People {
+  /** @param also - further writes of the same batch. @throws RastroError `name_taken`, `weak_password`, `busy`. */
+  add(by: By, person: NewPerson | z.infer<typeof UserAddRequest>, also?: (tx: Tx) => void): Promise<UserRow>;
+  /** @throws RastroError `unknown_name`, `weak_password`, `busy`. */
+  setPassword(by: By, name: string, password: string): Promise<void>;
+  list(): Promise<UserRow[]>;
+  hasAdministrator(): boolean;
+  /** The key under which a service seals what a person wrote, and the login to show. @throws RastroError `unknown_name`. */
+  key(sub: string): Promise<z.infer<typeof PersonKey>>;
+}
+
+/** People with their passwords and keys. Login names live here alone; everything else knows the random id. */
+export function openPeople(o: {
+  register: Register;
+  keys: PersonKeys;
+  passwords: Passwords;
+  drafts: Drafts;
+  now: () => number;
+  random: (bytes: number) => Buffer;
+}): People {
+  const people = () => o.register.all().filter(isPerson);
+
+  async function row(person: PersonRecord): Promise<UserRow> {
+    const { name, profile, active, registeredAt } = person;
+    const fullName = await open(person, "fullName", person.fullName);
+    const badge = await open(person, "badge", person.badge);
+    return { name, profile, fullName, badge, active, registeredAt };
+  }
+  async function open(person: PersonRecord, field: string, sealed: Sealed | null): Promise<string | null> {
+    if (sealed === null) return null;
+    return unseal(await o.keys.get(person.sub), sealed, `${person.addedBy}/${field}`);
+  }
+
+  return {
+    async add(by, person, also) {
+      refuseIssued(person.password);
+      const { name, profile } = person;
+      const passwordHash = await o.passwords.hash(person.password);
+      const sub = `p-${o.random(16).toString("hex")}`;
+      const key = await o.keys.create(sub);
+      const event = o.drafts("user.added", by, { kind: "person", key: sub }, { profile });
+      const close = (field: "fullName" | "badge") =>
+        person[field] ? seal(key, sub, person[field], `${event.id}/${field}`) : null;
+      const record: PersonRecord = {
+        v: 1,
+        kind: "person",
+        name,
+        sub,
+        profile,
+        passwordHash,
+        active: true,
+        registeredAt: new Date(o.now()).toISOString(),
+        fullName: close("fullName"),
+        badge: close("badge"),
+        addedBy: event.id,
+      };
+      await o.register.add(record, event, also);
+      return row(record);
+    },
+
+    async setPassword(by, name, password) {
+      refuseIssued(password);
+      const person = o.register.get(name);
+      if (person?.kind !== "person") throw unknownName(name);
+      const passwordHash = await o.passwords.hash(password);
+      const event = o.drafts("user.password-set", by, { kind: "person", key: person.sub }, {});
+      await o.register.replace(name, (record) => ({ ...asPerson(record), passwordHash }), event);
+    },
+
+    list: () => Promise.all(people().map(row)),
+    hasAdministrator: () => people().some((person) => person.profile === "administrator" && person.active),
+
+    async key(sub) {
+      const person = o.register.bySub(sub);
+      if (person?.kind !== "person") throw unknownName(sub);
+      return { sub, key: (await o.keys.get(sub)).toString("base64"), name: person.name };
+    },
+  };
+}
+
+function isPerson(record: NameRecord): record is PersonRecord {
+  return record.kind === "person";
+}
+
+function asPerson(record: NameRecord): PersonRecord {
+  if (isPerson(record)) return record;
+  throw unknownName(record.name);
+}
+
+function refuseIssued(password: string): void {
+  if (!looksIssued(password)) return;
+  throw new RastroError({
+    code: "weak_password",
+    message: "Setting the password failed: it has the form of a token, which a sign-in could not tell apart.",
+    field: "password",
+    expected: "a password of one's own choice",
+  });
+}

@@ -1,0 +1,31 @@
+import { RastroError } from "../../lib/contracts/errors.ts";
+import type { Store } from "../../lib/storage/store.ts";
+
+const KEY_BYTES = 32;
+
+/**
+ * One AES-256 key per person, in a store of its own with backups of its own: destroying a key erases what was sealed
+ * under it, in every book and every backup of a book.
+ */
+export interface PersonKeys {
+  /** Makes the key of a new person. On disk when it resolves, before anything is sealed under it. */
+  create(sub: string): Promise<Buffer>;
+  /** @throws RastroError `unknown_name` when there is none, or no longer. */
+  get(sub: string): Promise<Buffer>;
+}
+
+export function openPersonKeys(o: { store: Store; random: (bytes: number) => Buffer }): PersonKeys {
+  const at = (sub: string) => Buffer.from(`s/k/${sub}`);
+  return {
+    async create(sub) {
+      const key = o.random(KEY_BYTES);
+      await o.store.write((tx) => tx.put(at(sub), key));
+      return key;
+    },
+    async get(sub) {
+      const key = await o.store.get(at(sub));
+      if (key !== undefined) return key;
+      throw new RastroError({ code: "unknown_name", message: `Reading the key of ${sub} failed: there is none.` });
+    },
+  };
+}

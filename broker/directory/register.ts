@@ -1,0 +1,96 @@
+import type { Principal } from "../../lib/contracts/directory.ts";
+import { LOCAL_ADMIN, SERVICE_NAMES } from "../../lib/contracts/directory.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
+import type { EventDraft } from "../../lib/contracts/events.ts";
+import type { Outbox } from "../../lib/storage/outbox.ts";
+import type { Store, Tx } from "../../lib/storage/store.ts";
+import { decode, encode, keyOf, localAdmin, NameRecord, principalOf, RANGES } from "./records.ts";
+
+/** Names of services, which only a service can bear, and the local administrator's. */
+const RESERVED: readonly string[] = [...SERVICE_NAMES, LOCAL_ADMIN];
+
+/** Who is registered: read at once from memory, changed only together with the event that tells of it. */
+export interface Register {
+  get(name: string): NameRecord | undefined;
+  bySub(sub: string): NameRecord | undefined;
+  all(): NameRecord[];
+  /** The same object until the record changes. */
+  principal(name: string): Principal | undefined;
+  principals(): Principal[];
+  onChange(listener: (principal: Principal) => void): void;
+  /**
+   * Writes a new record and its event in one synced batch.
+   *
+   * @param also - further writes of the same batch, before the record.
+   * @throws RastroError `name_taken`, decided inside the batch: two at once never both get the name.
+   */
+  add(record: NameRecord, event: EventDraft, also?: (tx: Tx) => void): Promise<void>;
+  /** Replaces a record with what `change` makes of the stored one. @throws RastroError `unknown_name`. */
+  replace(name: string, change: (record: NameRecord) => NameRecord, event: EventDraft): Promise<void>;
+}
+
+/** Reads every record of the store into memory: a plant has hundreds of names, and the hub asks at each sign-in. */
+export async function openRegister(o: { store: Store; outbox: Outbox; plantCreatedAt: string }): Promise<Register> {
+  const records = new Map<string, NameRecord>();
+  const principals = new Map<string, Principal>([[LOCAL_ADMIN, localAdmin(o.plantCreatedAt)]]);
+  const names = new Map<string, string>();
+  const listeners: ((principal: Principal) => void)[] = [];
+
+  const remember = (record: NameRecord) => {
+    const principal = principalOf(record);
+    records.set(record.name, record);
+    principals.set(record.name, principal);
+    names.set(principal.sub, record.name);
+    return principal;
+  };
+  const announce = (record: NameRecord) => {
+    const principal = remember(record);
+    for (const listener of listeners) listener(principal);
+  };
+  for await (const [, value] of o.store.range(RANGES.names)) remember(decode(NameRecord, value));
+
+  return {
+    get: (name) => records.get(name),
+    bySub: (sub) => records.get(names.get(sub) ?? ""),
+    all: () => [...records.values()],
+    principal: (name) => principals.get(name),
+    principals: () => [...principals.values()],
+    onChange: (listener) => void listeners.push(listener),
+    async add(record, event, also) {
+      await o.store.write((tx) => {
+        refuseTaken(tx, record);
+        also?.(tx);
+        tx.put(keyOf.name(record.name), encode(record));
+        o.outbox.stage(tx, event);
+      });
+      announce(record);
+    },
+    async replace(name, change, event) {
+      const record = await o.store.write((tx) => {
+        const stored = tx.get(keyOf.name(name));
+        if (stored === undefined) throw unknownName(name);
+        const changed = change(decode(NameRecord, stored));
+        tx.put(keyOf.name(name), encode(changed));
+        o.outbox.stage(tx, event);
+        return changed;
+      });
+      announce(record);
+    },
+  };
+}
+
+export function unknownName(name: string): RastroError {
+  return new RastroError({ code: "unknown_name", message: `Looking ${name} up failed: nobody of this name is registered.` });
+}
+
+function refuseTaken(tx: Tx, record: NameRecord): void {
+  const reserved = RESERVED.includes(record.name) && record.kind !== "service";
+  if (!reserved && tx.get(keyOf.name(record.name)) === undefined) return;
+  throw new RastroError({
+    code: "name_taken",
+    message: `Registering ${record.kind} ${record.name} failed: the name is taken; people, machines and services share one set of names.`,
+    field: "name",
+    given: record.name,
+    expected: "a name that nobody has",
+  });
+}

@@ -1,0 +1,65 @@
+import { readFile } from "node:fs/promises";
+import { sign } from "../../lib/ledger/signature.ts";
+import type { Folders } from "../../lib/runtime/folders.ts";
+import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
+import type { Logger } from "../../lib/runtime/log.ts";
+import { codeOf, createOnce, unusable } from "../../lib/runtime/new-file.ts";
+import type { Plant } from "../../lib/runtime/plant.ts";
+import { Store } from "../../lib/storage/store.ts";
+import { type Directory, openDirectory } from "./directory.ts";
+
+export type OpenedDirectory = { directory: Directory; close(): Promise<void> };
+
+/**
+ * Opens the directory of a data folder with its two stores. Makes what is missing: both stores, the directory's
+ * service key, the local administrator's key (mode 0600).
+ *
+ * @throws RastroError `store_locked` while another process has it open, `store_unusable`, `store_newer`.
+ */
+export async function openDirectoryOf(o: {
+  folders: Folders;
+  plant: Plant;
+  tz: string;
+  log: Logger;
+  now: () => number;
+  random: (bytes: number) => Buffer;
+}): Promise<OpenedDirectory> {
+  const { folders, now, random } = o;
+  const key = await loadOrCreateKey(folders.serviceKey("directory"));
+  const localKey = await localKeyOf(folders, random);
+  const store = await Store.openFolder(folders.directory);
+  const keyStore = await Store.openFolder(folders.peopleKeys).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const close = async () => {
+    await store.close();
+    await keyStore.close();
+  };
+  try {
+    const directory = await openDirectory({
+      store,
+      keyStore,
+      plant: o.plant,
+      tz: o.tz,
+      localKey,
+      sign: (bytes) => sign(key.privateKey, bytes),
+      log: o.log,
+      now,
+      random,
+    });
+    return { directory, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function localKeyOf(folders: Folders, random: (bytes: number) => Buffer): Promise<string> {
+  await createOnce(folders.localAdmin, `${random(32).toString("base64url")}\n`);
+  try {
+    return await readFile(folders.localAdmin, "utf8");
+  } catch (error) {
+    throw unusable(`Reading (${codeOf(error) ?? "fault"})`, folders.localAdmin, error);
+  }
+}
