@@ -1,5 +1,7 @@
 import type { Writable } from "node:stream";
 import { styleText } from "node:util";
+import { createLog } from "../../lib/runtime/log.ts";
+import type { Settings } from "../../lib/runtime/settings.ts";
 
 /** Where the lines of the children and of the stack itself go. */
 export interface Output {
@@ -13,7 +15,6 @@ export interface Output {
   say(text: string): void;
 }
 
-const LEVELS = { info: 30, warn: 40, error: 50 } as const;
 const COLORS = ["cyan", "green", "yellow", "magenta", "blue", "white"] as const;
 
 /**
@@ -26,7 +27,7 @@ export function createOutput(o: {
   stdout: Writable;
   stderr: Writable;
   pretty: ((line: string) => string) | null;
-  now: () => number;
+  settings: Pick<Settings, "logLevel">;
 }): Output {
   const { stdout, stderr, pretty } = o;
   for (const stream of [stdout, stderr]) stream.on("error", () => {});
@@ -38,13 +39,14 @@ export function createOutput(o: {
     else for (const text of pretty(line).trimEnd().split("\n")) stdout.write(`${prefixOf(name)} ${text}\n`);
   };
 
+  const own = createLog("stack", o.settings, { write: (line) => log("stack", line.trimEnd()) });
+
   return {
     log,
     error: (name, line) => {
       if (line.trim() !== "") stderr.write(`${prefixOf(name)} ${line}\n`);
     },
-    note: (level, message) =>
-      log("stack", JSON.stringify({ level: LEVELS[level], time: o.now(), name: "stack", msg: message })),
+    note: (level, message) => own[level](message),
     say: (text) => {
       stdout.write(`${text}\n`);
     },

@@ -1,0 +1,110 @@
+import type { VerifyReport } from "../../lib/contracts/book.ts";
+import { BookName, Count, Uuid7 } from "../../lib/contracts/names.ts";
+import { OPERATIONS, type ResponseOf } from "../../lib/contracts/operations.ts";
+import { parseValue } from "../../lib/contracts/parse.ts";
+import { checkProof } from "../client/check-proof.ts";
+import { EXIT, type Outcome } from "../client/outcome.ts";
+import { list, localTime, plain, proofText, table } from "../client/print.ts";
+import { startSpinner } from "../client/spinner.ts";
+import type { Terminal } from "../client/terminal.ts";
+import { typedCount } from "../client/usage.ts";
+
+export type TailOptions = { limit?: string; before?: string };
+export type ShowOptions = Record<string, never>;
+export type VerifyOptions = { book: string; json?: true };
+
+/** A book of millions of records is read at some tens of thousands a second. */
+const VERIFY_TIMEOUT_MS = 30 * 60_000;
+
+export async function runTail(terminal: Terminal, options: TailOptions): Promise<Outcome> {
+  const given = {
+    ...(options.limit === undefined ? {} : { limit: typedCount(options.limit) }),
+    ...(options.before === undefined ? {} : { before: typedCount(options.before) }),
+  };
+  const request = parseValue(OPERATIONS.audit["audit-tail"].request, given, "the options");
+  const { withHub } = await import("../client/session.ts");
+  const answer = await withHub(terminal.env, (hub) => hub.call("audit", "audit-tail", request));
+  const rows = answer.rows.toReversed().map(tailRow);
+  return {
+    data: answer,
+    text: await table(["seq", "time", "what", "who", "object", "reason"], rows, "The book is empty."),
+  };
+}
+
+type TailAnswer = ResponseOf<"audit", "audit-tail">;
+
+function tailRow(row: TailAnswer["rows"][number]): (string | number | null)[] {
+  const { event, added } = row.record as RecordShape;
+  const result = added?.result === undefined || added.result === "booked" ? "" : ` (${added.result})`;
+  return [
+    row.seq,
+    event?.at === undefined ? null : localTime(event.at),
+    `${event?.type ?? "?"}${result}`,
+    row.who ?? event?.actor?.sub ?? null,
+    event?.obj === undefined ? null : `${event.obj.kind} ${event.obj.key}`,
+    event?.reason ? [event.reason.code, row.text].filter(Boolean).join(": ") : null,
+  ];
+}
+
+/** As much of a record as is shown in a row; a quarantined one may lack any of it. */
+type RecordShape = {
+  event?: {
+    at?: string;
+    type?: string;
+    actor?: { sub?: string };
+    obj?: { kind: string; key: string };
+    reason?: { code: string } | null;
+  };
+  added?: { result?: string };
+};
+
+export async function runShow(terminal: Terminal, which: string, _options: ShowOptions): Promise<Outcome> {
+  const wanted = /^\d+$/.test(which)
+    ? { seq: parseValue(Count, Number(which), "the number of the record") }
+    : { id: parseValue(Uuid7, which, "the number or id of the record") };
+  const { withHub } = await import("../client/session.ts");
+  const answer = await withHub(terminal.env, (hub) => hub.call("audit", "audit-show", wanted));
+  const expected = "seq" in wanted ? { seq: wanted.seq } : { event: wanted.id };
+  const { check, record } = checkProof(answer.proof, expected);
+  const readable = list([
+    ["who", answer.who],
+    ["reason", answer.text],
+  ]);
+  const text = [plainJson(record), readable, proofText(check)].join("\n\n");
+  const data = { record, who: answer.who, text: answer.text, proof: answer.proof, check };
+  return { data, text, exit: check.ok ? EXIT.done : EXIT.no };
+}
+
+function plainJson(value: unknown): string {
+  return JSON.stringify(value, null, 2).split("\n").map(plain).join("\n");
+}
+
+export async function runVerify(terminal: Terminal, options: VerifyOptions): Promise<Outcome> {
+  const book = parseValue(BookName, options.book, "--book");
+  const { withHub } = await import("../client/session.ts");
+  const spinner = startSpinner(terminal.stderr, `reading the book ${book}`);
+  try {
+    const report = await withHub(terminal.env, (hub) =>
+      hub.call(book, "book-verify", {}, { timeoutMs: VERIFY_TIMEOUT_MS }),
+    );
+    return { data: report, text: reportText(report), exit: report.ok ? EXIT.done : EXIT.no };
+  } finally {
+    spinner.stop();
+  }
+}
+
+function reportText(report: VerifyReport): string {
+  const { checked, unsigned, unknownKey } = report.signatures;
+  const facts = list([
+    ["book", report.book],
+    ["records", report.size],
+    ["root", report.root],
+    ["signatures", `${checked} checked, ${unsigned} unsigned, ${unknownKey} of unknown keys`],
+    ["took", `${report.tookMs} ms`],
+  ]);
+  if (report.ok) return `${facts}\n\nThe book ${report.book} is whole.`;
+  const damages = report.damaged.map((damage) => `  record ${damage.seq}: ${damage.kind}`);
+  const more = report.damagedCount - report.damaged.length;
+  const rest = more > 0 ? [`  and ${more} more`] : [];
+  return [facts, "", `The book ${report.book} is DAMAGED:`, ...damages, ...rest].join("\n");
+}

@@ -1,0 +1,124 @@
+import type { Entry, EntryFields, EntryVersion } from "../../lib/contracts/production.ts";
+import { Uuid7 } from "../../lib/contracts/names.ts";
+import { OPERATIONS } from "../../lib/contracts/operations.ts";
+import { parseValue } from "../../lib/contracts/parse.ts";
+import { checkProof } from "../client/check-proof.ts";
+import { EXIT, type Outcome } from "../client/outcome.ts";
+import { list, localTime, proofText, table } from "../client/print.ts";
+import type { SignedInHub } from "../client/session.ts";
+import type { Terminal } from "../client/terminal.ts";
+import { typedCount } from "../client/usage.ts";
+
+export type ListOptions = { lot?: string; limit?: string; after?: string };
+export type ShowOptions = { proof?: true };
+export type TotalsOptions = { lot?: string };
+
+export async function runList(terminal: Terminal, options: ListOptions): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  const given = {
+    lot: options.lot ?? null,
+    after: options.after ?? null,
+    ...(options.limit === undefined ? {} : { limit: typedCount(options.limit) }),
+  };
+  const request = parseValue(OPERATIONS.production["entry-list"].request, given, "the options");
+  const page = await withHub(terminal.env, (hub) => hub.call("production", "entry-list", request));
+  const rows = page.entries.map((entry) => [
+    entry.id,
+    localTime(entry.at),
+    entry.fields.machine,
+    entry.fields.lot,
+    entry.fields.good,
+    scrapOf(entry.fields),
+    `${entry.state} v${entry.rev}`,
+    entry.receipt.seq,
+  ]);
+  const text = await table(
+    ["entry", "at", "machine", "lot", "good", "scrap", "state", "record"],
+    rows,
+    "There is no entry.",
+  );
+  return { data: page, text: page.next === null ? text : `${text}\nMore with: --after ${page.next}` };
+}
+
+export async function runTotals(terminal: Terminal, options: TotalsOptions): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  const request = parseValue(
+    OPERATIONS.production["entry-totals"].request,
+    { lot: options.lot ?? null },
+    "the options",
+  );
+  const totals = await withHub(terminal.env, (hub) => hub.call("production", "entry-totals", request));
+  return { data: totals, text: list(Object.entries(totals)) };
+}
+
+export async function runShow(terminal: Terminal, given: string, options: ShowOptions): Promise<Outcome> {
+  const id = parseValue(Uuid7, given, "the entry's id");
+  const { withHub } = await import("../client/session.ts");
+  const { shown, checks } = await withHub(terminal.env, async (hub) => {
+    const answer = await hub.call("production", "entry-show", { id });
+    return { shown: answer, checks: options.proof ? await proveVersions(hub, answer.versions) : [] };
+  });
+  const parts = [entryText(shown.entry), versionsText(shown.versions), ...checks.map((check) => proofText(check))];
+  const data = options.proof ? { ...shown, proofs: checks } : shown;
+  return { data, text: parts.join("\n\n"), exit: checks.every((check) => check.ok) ? EXIT.done : EXIT.no };
+}
+
+/** Each version is a record of its own, and each is proved: the history is as much in the book as the last word. */
+async function proveVersions(hub: SignedInHub, versions: EntryVersion[]) {
+  const checks = [];
+  for (const version of versions) {
+    const proof = await hub.call("production", "book-proof", { seq: version.seq });
+    checks.push(checkProof(proof, { seq: version.seq, leaf: version.leaf, event: version.event }).check);
+  }
+  return checks;
+}
+
+function entryText(entry: Entry): string {
+  const { fields, receipt } = entry;
+  return list([
+    ["entry", entry.id],
+    ["state", `${entry.state}, version ${entry.rev}${entry.flags.length > 0 ? ` (${entry.flags.join(", ")})` : ""}`],
+    ["at", localTime(entry.at)],
+    ["machine", fields.machine],
+    ["lot", fields.lot],
+    ["order", fields.order],
+    ["product", fields.product],
+    ["operation", fields.operation],
+    ["good", fields.good],
+    ["rework", fields.rework],
+    ["review", fields.review],
+    ["scrap", scrapText(fields)],
+    ["source", fields.source],
+    ["receipt", `${receipt.status}, record ${receipt.seq} of the book ${receipt.book}`],
+    ["leaf", receipt.leaf],
+  ]);
+}
+
+function versionsText(versions: EntryVersion[]): string {
+  const lines = versions.map((version) => {
+    const who = version.who ?? version.actor;
+    const why =
+      version.reason === null
+        ? ""
+        : `: ${version.reason.code}${version.reason.text === null ? "" : `, "${version.reason.text}"`}`;
+    return list([
+      [
+        `v${version.rev}`,
+        `${localTime(version.recv)}  ${version.type} by ${who} via ${version.via}, record ${version.seq}${why}`,
+      ],
+    ]);
+  });
+  return lines.join("\n");
+}
+
+function scrapOf(fields: EntryFields): number {
+  return fields.scrap.reduce((sum, row) => sum + (row.pieces ?? 0), 0);
+}
+
+function scrapText(fields: EntryFields): string {
+  const rows = fields.scrap.map((row) => {
+    const where = row.location === null ? "" : ` at ${row.location}`;
+    return `${row.pieces ?? "?"} ${row.defect}${where}`;
+  });
+  return rows.length === 0 ? "0" : rows.join(", ");
+}
