@@ -3,8 +3,9 @@ import type { Event, Receipt } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import { LedgerError } from "../../lib/ledger/error.ts";
 import type { AppendInput, Book } from "../../lib/storage/book.ts";
+import { type MadeEvent, makeServiceEvent, type ServiceEventInput, type ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
-import { correctionEvent, creationEvent, type Self, voidEvent } from "./entry-event.ts";
+import { correctionEvent, creationEvent, voidEvent } from "./entry-event.ts";
 import { stateOf } from "./fold.ts";
 import { justify, type Justified, type PersonKeys, WITHOUT_REASON } from "./justify.ts";
 import type { Recorder } from "./record.ts";
@@ -18,7 +19,7 @@ export type Caller = { sub: string; profile: string; session: string; auth: "ses
 
 type Change = {
   caller: Caller;
-  event: Event;
+  event: ServiceEventInput;
   justified: Justified;
   /** Called in the stage, so that it sees every change that was booked before this one. */
   judge: (tx: Tx, recv: string) => Judgement;
@@ -43,32 +44,33 @@ export function createChanges(o: {
   names: Names;
   personKeys: PersonKeys;
   views: Pick<Views, "lots">;
-  self: Self;
-  sign: (event: Event) => NonNullable<AppendInput["sig"]>;
-  now: () => number;
+  self: ServiceSelf;
 }): Changes {
-  const instant = () => new Date(o.now()).toISOString();
-  const book = (change: Change) => o.store.write((tx) => bookInStage(tx, change));
+  function book(change: Change): Promise<{ rev: number; receipt: Receipt }> {
+    const made = makeServiceEvent(o.self, change.event);
+    return o.store.write((tx) => bookInStage(tx, made, change));
+  }
 
-  function bookInStage(tx: Tx, { caller, event, justified, judge }: Change): { rev: number; receipt: Receipt } {
+  function bookInStage(tx: Tx, made: MadeEvent, { caller, justified, judge }: Change) {
+    const { event, text, sig } = made;
     const earlier = earlierOf(o.book, tx, event.id);
     if (earlier !== undefined) return repeatOf(earlier, event, justified.text, justified.unseal);
-    const recv = instant();
+    const recv = new Date(o.self.now()).toISOString();
     const judged = judge(tx, recv);
     const input: AppendInput = {
       recv,
       event,
-      sig: o.sign(event),
+      sig,
       via: { kind: "request", name: null, session: caller.session },
       added: { result: "booked", code: null, role: caller.profile, ...judged },
     };
-    const booked = withinSize(() => o.recorder.record(tx, input, event.id));
-    return { rev: judged.rev, receipt: { id: event.id, status: "booked", book: "production", ...booked } };
+    const booked = withinSize(() => o.recorder.record(tx, input, event.id, text));
+    return { rev: judged.rev, receipt: { id: event.id, status: "booked" as const, book: "production" as const, ...booked } };
   }
 
   return {
     async "entry-add"(body, caller) {
-      const event = creationEvent(o.self, actorOf(caller), body);
+      const event = creationEvent(actorOf(caller), body);
       const judge = (_tx: Tx, recv: string) => judgeCreation(o.names, null, { ...body, recv, unsigned: false });
       const { receipt } = await book({ caller, event, justified: WITHOUT_REASON, judge });
       return { id: body.id, receipt };
@@ -76,8 +78,7 @@ export function createChanges(o: {
 
     async "entry-correct"(body, caller) {
       const justified = await justify(o.personKeys, caller.sub, body.event, body.reason);
-      const { reason } = justified;
-      const event = correctionEvent(o.self, actorOf(caller), { ...body, reason, now: instant() });
+      const event = correctionEvent(actorOf(caller), { ...body, reason: justified.reason });
       const judge = (tx: Tx) =>
         judgeCorrection(o.names, headOf(tx, body.id), {
           ...body,
@@ -89,7 +90,7 @@ export function createChanges(o: {
 
     async "entry-void"(body, caller) {
       const justified = await justify(o.personKeys, caller.sub, body.event, body.reason);
-      const event = voidEvent(o.self, actorOf(caller), { ...body, reason: justified.reason, now: instant() });
+      const event = voidEvent(actorOf(caller), { ...body, reason: justified.reason });
       const judge = (tx: Tx) => judgeVoid(headOf(tx, body.id), body.rev);
       return { id: body.id, ...(await book({ caller, event, justified, judge })) };
     },

@@ -1,56 +1,32 @@
 import type { Actor, Event } from "../../lib/contracts/events.ts";
 import type { RequestOf } from "../../lib/contracts/operations.ts";
 import type { EntryFields } from "../../lib/contracts/production.ts";
+import type { ServiceEventInput } from "../../lib/storage/service-event.ts";
 
-/** Who the service is that writes an event for a person: `src` of the event, with no outbox since it books in place. */
-export type Self = { name: string; app: string; tz: string };
+/*
+ * What the service writes in the name of a person who asks it for a change. Where nothing else is said, the time, the
+ * zone and the clock are the service's own.
+ */
 
-type Reason = Event["reason"];
-
-/** The event of a creation that a person asked for. Its id is the entry's; its time and zone are the person's word. */
-export function creationEvent(self: Self, actor: Actor, request: RequestOf<"production", "entry-add">): Event {
-  return {
-    ...frame(self, actor, request.id, request.id),
-    type: "entry.created",
-    at: request.at,
-    tz: request.tz,
-    reason: null,
-    payload: { fields: request.fields },
-  };
+/** A creation. Its id is the entry's; its time and zone are the person's word. */
+export function creationEvent(actor: Actor, request: RequestOf<"production", "entry-add">): ServiceEventInput {
+  const { id, at, tz, fields } = request;
+  return { id, type: "entry.created", at, tz, actor, obj: entryOf(id), payload: { fields } };
 }
 
-/** The event of a correction. `payload.at` is there when the time of the entry is corrected as well. */
+/** A correction. `payload.at` is there when the time of the entry is corrected as well. */
 export function correctionEvent(
-  self: Self,
   actor: Actor,
-  o: { id: string; event: string; now: string; fields: EntryFields; at: string | null; reason: Reason },
-): Event {
-  return {
-    ...frame(self, actor, o.id, o.event),
-    type: "entry.corrected",
-    at: o.now,
-    reason: o.reason,
-    payload: o.at === null ? { fields: o.fields } : { fields: o.fields, at: o.at },
-  };
+  o: { id: string; event: string; fields: EntryFields; at: string | null; reason: Event["reason"] },
+): ServiceEventInput {
+  const payload: Event["payload"] = o.at === null ? { fields: o.fields } : { fields: o.fields, at: o.at };
+  return { id: o.event, type: "entry.corrected", actor, obj: entryOf(o.id), reason: o.reason, payload };
 }
 
-export function voidEvent(
-  self: Self,
-  actor: Actor,
-  o: { id: string; event: string; now: string; reason: Reason },
-): Event {
-  return { ...frame(self, actor, o.id, o.event), type: "entry.voided", at: o.now, reason: o.reason, payload: {} };
+export function voidEvent(actor: Actor, o: { id: string; event: string; reason: Event["reason"] }): ServiceEventInput {
+  return { id: o.event, type: "entry.voided", actor, obj: entryOf(o.id), reason: o.reason, payload: {} };
 }
 
-/** The clock is the asker's for a creation and this host's else; neither is checked against a reference here. */
-function frame(self: Self, actor: Actor, entry: string, id: string) {
-  return {
-    v: 1 as const,
-    id,
-    tz: self.tz,
-    clock: { source: "unknown" as const, offsetMs: null },
-    actor,
-    src: { name: self.name, app: self.app, outbox: null },
-    obj: { kind: "entry", key: entry },
-  };
+function entryOf(id: string): Event["obj"] {
+  return { kind: "entry", key: id };
 }

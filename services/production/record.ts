@@ -12,7 +12,7 @@ export type Recorder = {
    * Appends a record, brings the views up to it and puts what audit is told of it into the outbox: three writes of
    * one batch, so that a crash leaves all of them or none. Nothing may be answered before the batch is on disk.
    */
-  record(tx: Tx, input: AppendInput, id: string): Booked;
+  record(tx: Tx, input: AppendInput, id: string, eventText?: string): Booked;
   /** The last two steps alone, for a record that the intake of lib/storage has appended in the same stage. */
   follow(tx: Tx, booked: Booked, record: Pick<LedgerRecord, "recv" | "event" | "added">): void;
 };
@@ -25,8 +25,8 @@ export function createRecorder(o: { book: Pick<Book, "append">; outbox: Pick<Out
   };
   return {
     follow,
-    record(tx, input, id) {
-      const booked = o.book.append(tx, input, id);
+    record(tx, input, id, eventText) {
+      const booked = o.book.append(tx, input, id, eventText);
       follow(tx, booked, input);
       return booked;
     },
