@@ -2,16 +2,14 @@ import type { Outbox } from "../lib/storage/outbox.ts";
 import type { Store } from "../lib/storage/store.ts";
 import { SEEN_PREFIX } from "./door/entry-intake.ts";
 
-const DAY_MS = 86_400_000;
-
-/** Sealed entries are kept at least so long: a hub that was restored from a backup asks for them again (decision 17). */
-export const SEALED_DAYS = 30;
-
 export type HousekeepingOptions = { store: Store; outboxes: Outbox[]; entries: Outbox };
 
-/** Puts away what was receipted more than 30 days ago, and with it what the door remembers of it. */
+/**
+ * Puts away what was receipted more than 30 days ago, and with it what the door remembers of it. Until then it is kept
+ * sealed: a hub that was restored from a backup asks for it again (decision 17).
+ */
 export async function tidyUp({ store, outboxes, entries }: HousekeepingOptions): Promise<void> {
-  for (const outbox of outboxes) await outbox.prune(SEALED_DAYS * DAY_MS);
+  for (const outbox of outboxes) await outbox.prune();
   const after = Buffer.from(SEEN_PREFIX);
   const end = Buffer.from(`${SEEN_PREFIX}~`);
   for await (const [key] of store.range({ gte: after, lt: end })) {
