@@ -27,6 +27,8 @@ export function foldersOf(data: string) {
     agent: (machine: string) => join(data, "agents", machine),
     agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),
     run: join(data, "run"),
+    /** Held by the stack as long as it runs, so that a second one on the same folder is told so. */
+    stackLock: join(data, "run", "stack.lock"),
     runFile: (name: string) => join(data, "run", `${name}.json`),
   } as const;
 }
