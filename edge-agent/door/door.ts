@@ -18,6 +18,8 @@ export type DoorOptions = {
   log: Logger;
 };
 
+const breathe = () => nextTurn();
+
 /** A thousand ordinary entries are 300 KiB. */
 const BODY_MAXIMUM = 4 * 1024 * 1024;
 
@@ -25,7 +27,8 @@ const BODY_MAXIMUM = 4 * 1024 * 1024;
  * The door of the machine: how programs beside the agent hand in entries.
  *
  * `POST /entries` takes one entry or an array and answers 202 once all are on disk, or a Problem with none of them
- * saved. `GET /entries/<id>` says whether an entry waits or which receipt it got. `GET /outbox` says what waits.
+ * saved; when the disk fills up half-way, with some of them saved: handing in again under the same ids saves the rest.
+ * `GET /entries/<id>` says whether an entry waits or which receipt it got. `GET /outbox` says what waits.
  */
 export function createDoor({ key, intake, depth, log }: DoorOptions): Hono {
   const door = new Hono();
@@ -37,7 +40,7 @@ export function createDoor({ key, intake, depth, log }: DoorOptions): Hono {
   });
   door.onError((error, context) => answerTo(error, context, log));
   door.post("/entries", admit, limit, async (context) => {
-    const requests = await parseEntryRequests(await jsonBody(context), { breathe: nextTurn });
+    const requests = await parseEntryRequests(await jsonBody(context), breathe);
     return context.json(await intake.save(requests), 202);
   });
   door.get("/entries/:id", admit, async (context) => {

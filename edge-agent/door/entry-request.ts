@@ -24,34 +24,34 @@ export type EntryRequest = z.infer<typeof EntryRequest>;
 
 const Batch = z.array(z.unknown()).min(1, "at least one entry").max(BATCH_MAXIMUM, `at most ${BATCH_MAXIMUM} entries`);
 
-export type ParseOptions = {
-  /** Lets timers run between slices, so that a long batch does not hold up the status. */
-  breathe: () => Promise<void>;
-};
+/** Lets timers run; awaited between the slices of a long batch, so that it does not hold up the status. */
+export type Breathe = () => Promise<void>;
 
-const SLICE = 20;
+/** Entries between two breaths. */
+export const SLICE = 16;
 
 /**
  * Reads one entry or an array of them. Fields of an array are named with their place: `3.fields.good`.
  *
  * @throws RastroError `schema` for the first thing that does not fit.
  */
-export async function parseEntryRequests(body: unknown, { breathe }: ParseOptions): Promise<EntryRequest[]> {
+export async function parseEntryRequests(body: unknown, breathe: Breathe): Promise<EntryRequest[]> {
   if (!Array.isArray(body)) return [parseValue(EntryRequest, body, "the entry")];
   const batch = parseValue(Batch, body, "the entries");
   const requests: EntryRequest[] = [];
-  for (let from = 0; from < batch.length; from += SLICE) {
-    if (from > 0) await breathe();
-    for (const [offset, value] of batch.slice(from, from + SLICE).entries()) requests.push(parseAt(from + offset, value));
+  for (const [index, value] of batch.entries()) {
+    if (index % SLICE === SLICE - 1) await breathe();
+    requests.push(parseAt(index, value));
   }
   return requests;
 }
 
-/** Parsed inside an object of one field named for the place, so that the problem names it. */
 function parseAt(index: number, value: unknown): EntryRequest {
+  const parsed = EntryRequest.safeParse(value);
+  if (parsed.success) return parsed.data;
+  // Parsed once more inside an object whose field is named for the place, so that the problem names it too.
   const place = String(index);
-  const parsed = parseValue(z.object({ [place]: EntryRequest }), { [place]: value }, "the entries");
-  return parsed[place] as EntryRequest;
+  return parseValue(z.object({ [place]: EntryRequest }), { [place]: value }, "the entries")[place] as EntryRequest;
 }
 
 function isObject(value: unknown): value is object {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hono } from "hono";
@@ -46,6 +47,7 @@ beforeEach(async () => {
     now: () => now,
     newId: () => v7(),
     clockState: () => ({ source: "ntp", offsetMs: 2 }),
+    breathe: () => nextTurn(),
   });
   const depth = () => [{ book: "production", ...outbox.depth(), lastError: null }];
   door = createDoor({ key: KEY, intake, depth, log: recordingLog().log });
@@ -131,6 +133,25 @@ describe("handing in", () => {
     expect(answer.body).toEqual(entries.map(({ id }) => ({ id, status: "saved" })));
     expect((await waiting()).map(({ id }) => id)).toEqual(entries.map(({ id }) => id));
     expect((await post([...entries, { fields }])).status).toBe(422);
+  });
+
+  test("a conflict at the end of a long batch leaves nothing of it", async () => {
+    await post({ id: ID, fields });
+    const entries = Array.from({ length: 100 }, () => ({ fields }));
+    expect((await post([...entries, { id: ID, fields: { ...fields, good: 6 } }])).status).toBe(409);
+    expect(await waiting()).toHaveLength(1);
+  });
+
+  test("a long batch lets timers run, so that the status goes out meanwhile", async () => {
+    let turns = 0;
+    const turn = () => {
+      turns++;
+      if (turns < 1e6) ticking = setImmediate(turn);
+    };
+    let ticking = setImmediate(turn);
+    await post(Array.from({ length: 160 }, () => ({ fields })));
+    clearImmediate(ticking);
+    expect(turns).toBeGreaterThan(20);
   });
 
   test("an empty list is refused", async () => {
