@@ -8,7 +8,6 @@ import type { Store, Tx } from "../../lib/storage/store.ts";
 import { correctionEvent, creationEvent, voidEvent } from "./entry-event.ts";
 import { stateOf } from "./fold.ts";
 import { justify, type Justified, type PersonKeys, WITHOUT_REASON } from "./justify.ts";
-import type { Recorder } from "./record.ts";
 import { earlierOf, repeatOf } from "./repeat.ts";
 import { judgeCorrection, judgeCreation, type Judgement, judgeVoid, type Names, unknownEntry, unknownLot } from "./rules.ts";
 import { lotTotalsKey } from "./view-keys.ts";
@@ -39,8 +38,7 @@ export type Changes = {
  */
 export function createChanges(o: {
   store: Pick<Store, "write">;
-  book: Pick<Book, "find" | "leafAt" | "open">;
-  recorder: Recorder;
+  book: Pick<Book, "append" | "find" | "leafAt" | "open">;
   names: Names;
   personKeys: PersonKeys;
   views: Pick<Views, "lots">;
@@ -64,7 +62,7 @@ export function createChanges(o: {
       via: { kind: "request", name: null, session: caller.session },
       added: { result: "booked", code: null, role: caller.profile, ...judged },
     };
-    const booked = withinSize(() => o.recorder.record(tx, input, event.id, text));
+    const booked = withinSize(() => o.book.append(tx, input, event.id, text));
     return { rev: judged.rev, receipt: { id: event.id, status: "booked" as const, book: "production" as const, ...booked } };
   }
 

@@ -12,7 +12,7 @@ import { Store } from "../../../lib/storage/store.ts";
 import { type Caller, createChanges } from "../../../services/production/changes.ts";
 import { createReadText } from "../../../services/production/justify.ts";
 import { createReads } from "../../../services/production/reads.ts";
-import { createRecorder } from "../../../services/production/record.ts";
+import { followRecords } from "../../../services/production/record.ts";
 import { openViews } from "../../../services/production/views.ts";
 import { fields, MARIA, NAMES, NOW, uuid } from "./samples.ts";
 
@@ -49,17 +49,17 @@ export async function openDesk(open: () => Promise<{ store: Store; remove: () =>
   };
   const book = await Book.open({ store, name: "production", origin: "plant-1/production" });
   const outbox = await Outbox.open({ store, book: "audit", name: "production", app: self.app, sign: signBytes, random: randomBytes, now });
-  const recorder = createRecorder({ book, outbox });
+  followRecords({ book, outbox });
   const views = openViews(store);
-  const changes = createChanges({ store, book, recorder, names: NAMES, personKeys, views, self });
+  const changes = createChanges({ store, book, names: NAMES, personKeys, views, self });
   const reads = createReads({ views, book, names: NAMES, readText: createReadText(personKeys) });
   return {
     ...changes,
     ...reads,
     store,
     book,
+    self,
     outbox,
-    recorder,
     clock,
     key,
     personal,

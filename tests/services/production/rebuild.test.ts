@@ -22,7 +22,7 @@ async function book(desk: Desk, history: FoldableRecord[]): Promise<void> {
       const { type, at, obj, payload } = record.event as ReturnType<typeof machineEvent>;
       const event = machineEvent({ id: uuid(1000 + index), type, at, obj, payload });
       const input: AppendInput = { recv: record.recv, event, sig: null, via: { kind: "internal", name: null, session: null }, added: record.added };
-      return desk.store.write((tx) => desk.recorder.record(tx, input, event.id));
+      return desk.store.write((tx) => desk.book.append(tx, input, event.id));
     }),
   );
 }
