@@ -26,6 +26,9 @@ export function foldersOf(data: string) {
     fleet: join(data, "fleet"),
     agent: (machine: string) => join(data, "agents", machine),
     agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),
+    /** Whoever can read it may hand in entries at the agent's door; mode 0600. */
+    doorKey: (machine: string) => join(data, "agents", machine, "door.key"),
+    agentOutbox: (machine: string) => join(data, "agents", machine, "outbox"),
     run: join(data, "run"),
     /** Held by the stack as long as it runs, so that a second one on the same folder is told so. */
     stackLock: join(data, "run", "stack.lock"),
