@@ -31,8 +31,11 @@ async function findTailDamage(store: Store, head: HeadState): Promise<string | n
   return null;
 }
 
-async function reachOf(store: Store): Promise<number> {
-  for await (const [key] of store.range({ ...RECORDS, reverse: true, limit: 1 })) return readU64(key, 1) + 1;
+/** One more than the highest record number on disk; `below` leaves out the records from that number on. */
+export async function reachOf(store: Store, below?: number): Promise<number> {
+  const { gte, lt } = RECORDS;
+  const range = { gte, lt: below === undefined ? lt : keys.record(below), reverse: true, limit: 1 };
+  for await (const [key] of store.range(range)) return readU64(key, 1) + 1;
   return 0;
 }
 

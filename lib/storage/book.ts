@@ -6,9 +6,9 @@ import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
 import { appendLeaf, inclusionPath, rootOf } from "../ledger/tree.ts";
 import { type VerifyOutcome, verifyRecords } from "../ledger/verify.ts";
-import { findDamage } from "./book-damage.ts";
+import { findDamage, reachOf } from "./book-damage.ts";
 import { decodeHead, encodeHead, type HeadState } from "./head-state.ts";
-import { HEAD_KEY, isUuid, keys, readU64, RECORDS, u64 } from "./keys.ts";
+import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
 import { NoteFile, type ReadNote } from "./note-file.ts";
 import { placeKey } from "./place-key.ts";
 import type { Store, Tx } from "./store.ts";
@@ -17,6 +17,9 @@ import type { Store, Tx } from "./store.ts";
 const TURN_MS = 5;
 
 export type AppendInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
+
+/** Called in the stage of every append, with what was appended. What it throws drops the stage. */
+export type OnAppend = (tx: Tx, booked: { seq: number; leaf: string }, input: AppendInput) => void;
 
 export type BookOptions = {
   store: Store;
@@ -48,6 +51,7 @@ export class Book {
   readonly damage: string | null;
   readonly #store: Store;
   readonly #note: NoteFile | null;
+  readonly #followers: OnAppend[] = [];
   #noted: number;
 
   private constructor(options: BookOptions, note: NoteFile | null, noted: number, damage: string | null) {
@@ -94,7 +98,17 @@ export class Book {
     for (const node of grown.completed) tx.put(keys.node(node.level, node.index), node.hash);
     tx.put(keys.id(id), u64(seq));
     tx.put(HEAD_KEY, encodeHead({ range: grown.range, tip: sealed.leaf }));
-    return { seq, leaf: sealed.leaf.toString("hex") };
+    const booked = { seq, leaf: sealed.leaf.toString("hex") };
+    for (const follow of this.#followers) follow(tx, booked, input);
+    return booked;
+  }
+
+  /**
+   * Adds what has to be written in one batch with each record, whoever appends it: the service's own changes, and what
+   * an intake books, refuses, sets apart or finds missing.
+   */
+  onAppend(follow: OnAppend): void {
+    this.#followers.push(follow);
   }
 
   /** Number of the record with this event id; within a stage it sees that stage's and earlier writes. */
@@ -157,7 +171,7 @@ export class Book {
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     const now = options.now ?? Date.now;
     const startedAt = now();
-    const outcome = await this.#walk(options, await this.#readNote());
+    const outcome = await this.#walk(options, this.#note === null ? null : await this.#note.read());
     return {
       ok: outcome.count === 0,
       book: this.name,
@@ -177,9 +191,12 @@ export class Book {
   }
 
   async #walk(options: VerifyOptions, note: ReadNote | null): Promise<VerifyOutcome> {
-    const reach = await this.#reach();
+    // Records may be appended meanwhile: a reach from before the head is never ahead of a sound head, and one that
+    // is bounded by the head never behind it.
+    const reachBefore = await reachOf(this.#store);
     const state = decodeHead(this.#store.getNow(HEAD_KEY));
     const size = state?.range.size ?? 0;
+    const reach = reachBefore > size ? reachBefore : await reachOf(this.#store, size);
     const walk = verifyRecords({
       stored: {
         record: (seq) => this.#store.getNow(keys.record(seq)),
@@ -187,7 +204,7 @@ export class Book {
         seqOf: (id) => this.find(id),
       },
       head: { size, tip: state?.tip ?? null, root: state === null ? EMPTY_ROOT : rootOf(state.range) },
-      reach: Math.min(reach, Math.max(size, reach)),
+      reach,
       note: typeof note === "object" && note !== null && note.origin !== this.origin ? "unreadable" : note,
       keyOf: options.keyOf ?? (() => null),
     });
@@ -200,16 +217,6 @@ export class Book {
       await nextTurn();
       turnEnds = performance.now() + TURN_MS;
     }
-  }
-
-  /** One more than the highest record number on disk. Read before the head, so that it is never ahead of a sound one. */
-  async #reach(): Promise<number> {
-    for await (const [key] of this.#store.range({ ...RECORDS, reverse: true, limit: 1 })) return readU64(key, 1) + 1;
-    return 0;
-  }
-
-  async #readNote(): Promise<ReadNote | null> {
-    return this.#note === null ? null : this.#note.read();
   }
 
   async #writeNote(): Promise<void> {

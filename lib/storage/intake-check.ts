@@ -8,6 +8,7 @@ import { canonicalText } from "../ledger/canonical.ts";
 import { LedgerError } from "../ledger/error.ts";
 import type { RecordSignature } from "../ledger/record.ts";
 import { fingerprint, importPublicKey, verifySignature } from "../ledger/signature.ts";
+import { member } from "./intake-position.ts";
 
 /** An event that can be trusted, or why it cannot. */
 export type Checked =
@@ -39,11 +40,10 @@ export function checkEvent(raw: unknown, context: CheckContext): Checked {
 }
 
 function checkSteps(raw: unknown, context: CheckContext): Checked {
-  // Before the schema: it bounds the depth to which the schema recurses.
-  canonicalText(raw);
+  // Of what was sent, not of what the schema makes of it: these are the bytes that were signed. Before the schema,
+  // since it bounds the depth to which the schema recurses.
+  const text = canonicalText(member(raw, "event") ?? null);
   const { event, sig } = parseValue(SignedEvent, raw, `an event of ${context.from.name}`);
-  // Of what was sent, not of what the schema made of it: these are the bytes that were signed.
-  const text = canonicalText((raw as { event: unknown }).event);
   requireSource(event, context);
   requireOwner(event, context.book);
   const signature = requireSignature(event, text, sig, context);

@@ -115,7 +115,7 @@ function bookInTurn(tx: Tx, arrival: Arrival, raw: unknown, checked: Trusted, st
   }
   const decision = o.decide(tx, event, { from, recv, unsigned });
   const via = { kind: "outbox" as const, name: from.name, session: null };
-  const record = { recv, event: JSON.parse(text) as unknown, sig, via, added: decision.added };
+  const record = { recv, event, sig, via, added: decision.added };
   const booked = appendUnlessTooLarge(() => o.book.append(tx, record, event.id, text));
   if (booked instanceof LedgerError) return setApart(tx, arrival, raw, "schema", booked.message);
   decision.write?.(tx, booked);
@@ -164,8 +164,13 @@ function toFailure(thrown: unknown): Taken {
 function isInBook(book: Book, id: string, text: string, signature: string | null): boolean {
   const seq = book.find(id);
   if (seq === undefined) return false;
-  const record = book.open(seq);
-  return record !== undefined && record.sig?.value === signature && canonicalText(record.event) === text;
+  try {
+    const record = book.open(seq);
+    return record?.sig?.value === signature && canonicalText(record?.event) === text;
+  } catch {
+    // A damaged record cannot vouch for anything; the stage meets it again and says so.
+    return false;
+  }
 }
 
 function requireSender({ principalOf }: IntakeOptions, name: string): Principal {

@@ -4,8 +4,10 @@ export type OutboxState = {
   epoch: string;
   /** The dseq that the next event gets. */
   next: number;
-  /** The lowest dseq that is still kept; `next` when nothing is. */
+  /** The lowest dseq from which on everything can still be sent; `next` when nothing can. */
   floor: number;
+  /** Everything below was pruned. Lower than `floor` only where the store has lost an event. */
+  kept: number;
   /** No event below this one waits; `next` when none does. */
   low: number;
   waiting: number;
@@ -15,7 +17,7 @@ export type OutboxState = {
 };
 
 export function newOutboxState(epoch: string): OutboxState {
-  return { epoch, next: 1, floor: 1, low: 1, waiting: 0, sealed: 0, bytes: 0 };
+  return { epoch, next: 1, floor: 1, kept: 1, low: 1, waiting: 0, sealed: 0, bytes: 0 };
 }
 
 export function encodeState(state: OutboxState): Buffer {

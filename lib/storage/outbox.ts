@@ -90,17 +90,21 @@ export class Outbox {
   }
 
   /**
-   * Events in order, waiting and sealed alike from `from` on; from the first that waits with null. At least one event
-   * is given if there is any, however large.
+   * Events in order and without a gap, waiting and sealed alike from `from` on; from the first that waits with null.
+   * At least one event is given if there is any, however large.
+   *
+   * Where the store has lost an event, reading stops before it until those before it have their receipts; then the
+   * floor rises past it, which tells the receiver of the loss.
    */
   async read(o: { from: number | null; maxEvents: number; maxBytes: number }): Promise<OutboxEntry[]> {
+    await this.#passLost(o.from);
     const { low, floor, next } = this.#state();
     const entries: OutboxEntry[] = [];
     let bytes = 0;
     for (let dseq = Math.max(o.from ?? low, floor); dseq < next && entries.length < o.maxEvents; dseq += 1) {
       if (o.from === null && this.#settledAt(dseq) !== null) continue;
       const stored = await this.#o.store.get(keys.outbox.event(this.book, dseq));
-      if (stored === undefined) continue;
+      if (stored === undefined) break;
       bytes += stored.length;
       if (entries.length > 0 && bytes > o.maxBytes) break;
       const signed = JSON.parse(stored.toString()) as SignedEvent;
@@ -158,6 +162,25 @@ export class Outbox {
     }
   }
 
+  /** Raises the floor past events that the store has lost, if they are the next to be read and none before them waits. */
+  async #passLost(from: number | null): Promise<void> {
+    const { low, floor, next } = this.#state();
+    const first = Math.max(from ?? low, floor);
+    if (first > low || first >= next || !this.#isLost(first)) return;
+    await this.#o.store.write((tx) => {
+      const state = { ...this.#state(tx) };
+      let dseq = first;
+      for (; dseq < state.next && tx.get(keys.outbox.event(this.book, dseq)) === undefined; dseq += 1) {
+        if (tx.get(keys.outbox.receipt(this.book, dseq)) === undefined) state.waiting -= 1;
+      }
+      this.#put(tx, { ...state, floor: dseq, low: Math.max(dseq, state.low) });
+    });
+  }
+
+  #isLost(dseq: number): boolean {
+    return this.#o.store.getNow(keys.outbox.event(this.book, dseq)) === undefined;
+  }
+
   #complete(draft: EventDraft, dseq: number): Event {
     const { name, app } = this.#o;
     return { v: 1, ...draft, src: { name, app, outbox: { epoch: this.epoch, dseq } } };
@@ -180,19 +203,25 @@ export class Outbox {
     const { book } = this;
     const state = { ...this.#state(tx) };
     let removed = 0;
-    for (; removed < PRUNE_BATCH && state.floor < state.low; state.floor += 1) {
-      const settled = decodeSettled(tx.get(keys.outbox.receipt(book, state.floor)));
-      const event = tx.get(keys.outbox.event(book, state.floor));
-      if (settled === null || event === undefined || settled.at > before) break;
-      tx.del(keys.outbox.event(book, state.floor));
-      tx.del(keys.outbox.receipt(book, state.floor));
-      tx.del(keys.outbox.id(book, (JSON.parse(event.toString()) as SignedEvent).event.id));
-      state.sealed -= 1;
-      state.bytes -= event.length;
+    for (; removed < PRUNE_BATCH && state.kept < state.low; state.kept += 1) {
+      const settled = decodeSettled(tx.get(keys.outbox.receipt(book, state.kept)));
+      if (settled !== null && settled.at > before) break;
+      this.#removeOne(tx, state, settled);
       removed += 1;
     }
-    this.#put(tx, state);
+    this.#put(tx, { ...state, floor: Math.max(state.floor, state.kept) });
     return removed;
+  }
+
+  /** Removes what there is of the event at `state.kept`: it may be lost. */
+  #removeOne(tx: Tx, state: OutboxState, settled: Settled | null): void {
+    const key = keys.outbox.event(this.book, state.kept);
+    state.bytes -= tx.get(key)?.length ?? 0;
+    tx.del(key);
+    if (settled === null) return;
+    state.sealed -= 1;
+    tx.del(keys.outbox.receipt(this.book, state.kept));
+    tx.del(keys.outbox.id(this.book, settled.receipt.id));
   }
 
   #settledAt(dseq: number): Settled | null {
