@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { PersonKey, PersonProfile, UserAddRequest, UserRow } from "../../lib/contracts/directory.ts";
+import { LOCAL_ADMIN, type PersonKey, type PersonProfile, type UserAddRequest, type UserRow } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Sealed } from "../../lib/contracts/events.ts";
 import { seal, unseal } from "../../lib/storage/sealing.ts";
@@ -92,6 +92,7 @@ export function openPeople(o: {
     hasAdministrator: () => people().some((person) => person.profile === "administrator" && person.active),
 
     async key(sub) {
+      if (sub === LOCAL_ADMIN) return { sub, key: (await o.keys.ensure(sub)).toString("base64"), name: LOCAL_ADMIN };
       const person = o.register.bySub(sub);
       if (person?.kind !== "person") throw unknownName(sub);
       return { sub, key: (await o.keys.get(sub)).toString("base64"), name: person.name };

@@ -10,6 +10,8 @@ const KEY_BYTES = 32;
 export interface PersonKeys {
   /** Makes the key of a new person. On disk when it resolves, before anything is sealed under it. */
   create(sub: string): Promise<Buffer>;
+  /** The key of the local administrator, who is nobody in particular: made when it is first needed. */
+  ensure(sub: string): Promise<Buffer>;
   /** @throws RastroError `unknown_name` when there is none, or no longer. */
   get(sub: string): Promise<Buffer>;
 }
@@ -21,6 +23,14 @@ export function openPersonKeys(o: { store: Store; random: (bytes: number) => Buf
       const key = o.random(KEY_BYTES);
       await o.store.write((tx) => tx.put(at(sub), key));
       return key;
+    },
+    ensure(sub) {
+      const fresh = o.random(KEY_BYTES);
+      return o.store.write((tx) => {
+        const key = tx.get(at(sub));
+        if (key === undefined) tx.put(at(sub), fresh);
+        return key ?? fresh;
+      });
     },
     async get(sub) {
       const key = await o.store.get(at(sub));

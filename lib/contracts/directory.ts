@@ -117,5 +117,5 @@ export const MachineAdded = z.object({ id: Segment, secret: z.string().nullable(
 /** `GET /directory/time`: what an agent asks before it signs a token, since its own clock may be off. */
 export const HubTime = z.object({ now: Instant, plant: z.string() });
 
-/** `GET /directory/people/<sub>/key`, for services: the AES-256 key of a person and the login to show. */
-export const PersonKey = z.object({ sub: PersonId, key: Base64, name: Segment });
+/** `GET /directory/people/<sub>/key`, for services: the AES-256 key of a person, or of the local administrator, and the login to show. */
+export const PersonKey = z.object({ sub: z.union([PersonId, z.literal(LOCAL_ADMIN)]), key: Base64, name: Segment });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LOCAL_ADMIN } from "./directory.ts";
 import { ErrorCode } from "./errors.ts";
 import { Base64, BookName, Count, Instant, PersonId, Segment, Sha256Hex, Uuid7 } from "./names.ts";
 
@@ -7,7 +8,8 @@ import { Base64, BookName, Count, Instant, PersonId, Segment, Sha256Hex, Uuid7 }
  * additional data = `<event id>/<field>`). Destroying the key erases the text and leaves every hash intact.
  */
 export const Sealed = z.strictObject({
-  key: PersonId,
+  /** Whose key: a person's, or that of whoever holds the hub's local key. */
+  key: z.union([PersonId, z.literal(LOCAL_ADMIN)]),
   nonce: Base64,
   /** Ciphertext followed by the 16-byte tag. */
   ct: Base64,
