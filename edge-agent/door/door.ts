@@ -1,9 +1,9 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { Uuid7 } from "../../lib/contracts/names.ts";
 import { parseValue } from "../../lib/contracts/parse.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
+import { breathe } from "../breathe.ts";
 import type { OutboxReport } from "../summary/summary.ts";
 import { admission } from "./admission.ts";
 import { answerTo, jsonBody } from "./answers.ts";
@@ -17,8 +17,6 @@ export type DoorOptions = {
   depth: () => OutboxReport[];
   log: Logger;
 };
-
-const breathe = () => nextTurn();
 
 /** A thousand ordinary entries are 300 KiB. */
 const BODY_MAXIMUM = 4 * 1024 * 1024;

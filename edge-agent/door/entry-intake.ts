@@ -4,8 +4,9 @@ import type { EventDraft, Receipt } from "../../lib/contracts/events.ts";
 import { canonicalBytes } from "../../lib/ledger/canonical.ts";
 import type { Outbox } from "../../lib/storage/outbox.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
+import type { Breathe } from "../breathe.ts";
 import type { ClockState } from "../clock-state.ts";
-import { type Breathe, type EntryRequest, SLICE } from "./entry-request.ts";
+import { type EntryRequest, SLICE } from "./entry-request.ts";
 
 export type IntakeOptions = {
   store: Pick<Store, "write" | "getNow">;

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Instant, Uuid7 } from "../../lib/contracts/names.ts";
 import { parseValue } from "../../lib/contracts/parse.ts";
 import { EntryFields } from "../../lib/contracts/production.ts";
+import type { Breathe } from "../breathe.ts";
 
 /** Most entries of one request. */
 export const BATCH_MAXIMUM = 1000;
@@ -23,9 +24,6 @@ export const EntryRequest = z.strictObject({
 export type EntryRequest = z.infer<typeof EntryRequest>;
 
 const Batch = z.array(z.unknown()).min(1, "at least one entry").max(BATCH_MAXIMUM, `at most ${BATCH_MAXIMUM} entries`);
-
-/** Lets timers run; awaited between the slices of a long batch, so that it does not hold up the status. */
-export type Breathe = () => Promise<void>;
 
 /** Entries between two breaths. */
 export const SLICE = 16;

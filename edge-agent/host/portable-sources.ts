@@ -2,7 +2,7 @@ import { release, type } from "node:os";
 import type { Systeminformation } from "systeminformation";
 import { portableCpuTimes } from "./cpu.ts";
 import { portableMemory } from "./memory.ts";
-import type { HostSources } from "./sources.ts";
+import type { HostSources } from "./host-sources.ts";
 
 /**
  * Node's own figures where they are cheap, systeminformation for the rest: it starts programs and costs some 20 ms a

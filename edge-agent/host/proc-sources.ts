@@ -5,7 +5,7 @@ import { procDisks } from "./disks.ts";
 import { procMemory } from "./memory.ts";
 import { procTraffic } from "./network.ts";
 import { openProcFile } from "./proc-file.ts";
-import type { HostSources } from "./sources.ts";
+import type { HostSources } from "./host-sources.ts";
 import { sysTemperature } from "./temperature.ts";
 
 /** Everything from `/proc`, `/sys` and `statfs`: no child process, no package to load. */

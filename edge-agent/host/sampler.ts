@@ -4,7 +4,7 @@ import { createCpuMeter } from "./cpu.ts";
 import { type Disk, diskOf } from "./disks.ts";
 import { type Memory, shareOf } from "./memory.ts";
 import { createTrafficMeter, type TrafficRate } from "./network.ts";
-import type { HostSources } from "./sources.ts";
+import type { HostSources } from "./host-sources.ts";
 
 /** The newest figures of the host. Shares in tenths of a percent; null where the host did not tell. */
 export type HostFigures = {

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { v7 } from "uuid";
+import { breathe } from "../../../edge-agent/breathe.ts";
 import { createDoor } from "../../../edge-agent/door/door.ts";
 import { loadDoorKey } from "../../../edge-agent/door/door-key.ts";
 import { createEntryIntake } from "../../../edge-agent/door/entry-intake.ts";
@@ -47,7 +47,7 @@ beforeEach(async () => {
     now: () => now,
     newId: () => v7(),
     clockState: () => ({ source: "ntp", offsetMs: 2 }),
-    breathe: () => nextTurn(),
+    breathe,
   });
   const depth = () => [{ book: "production", ...outbox.depth(), lastError: null }];
   door = createDoor({ key: KEY, intake, depth, log: recordingLog().log });

@@ -8,7 +8,7 @@ import { diskOf, parseMounts } from "../../../edge-agent/host/disks.ts";
 import { parseMeminfo, portableMemory, shareOf } from "../../../edge-agent/host/memory.ts";
 import { createTrafficMeter, parseNetDev } from "../../../edge-agent/host/network.ts";
 import { openProcFile } from "../../../edge-agent/host/proc-file.ts";
-import { openHostSources } from "../../../edge-agent/host/sources.ts";
+import { openHostSources } from "../../../edge-agent/host/open-sources.ts";
 import { sysTemperature } from "../../../edge-agent/host/temperature.ts";
 
 const folders: string[] = [];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { HostFigures } from "../../../edge-agent/host/sampler.ts";
 import { startSampler } from "../../../edge-agent/host/sampler.ts";
-import type { HostSources } from "../../../edge-agent/host/sources.ts";
+import type { HostSources } from "../../../edge-agent/host/host-sources.ts";
 import { fakeTiming } from "../support/fake-timing.ts";
 import { recordingLog } from "../support/recording-log.ts";
 

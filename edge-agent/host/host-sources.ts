@@ -1,9 +1,6 @@
-import { accessSync } from "node:fs";
 import type { CpuTimes } from "./cpu.ts";
 import type { Disk } from "./disks.ts";
 import type { Memory } from "./memory.ts";
-import { openPortableSources } from "./portable-sources.ts";
-import { openProcSources } from "./proc-sources.ts";
 import type { Traffic } from "./network.ts";
 
 /**
@@ -22,19 +19,4 @@ export interface HostSources {
   /** How often disks, traffic and temperature may be asked, ms. */
   readonly pace: { disks: number; traffic: number; temperature: number };
   close(): void;
-}
-
-/** `/proc` where there is one, systeminformation elsewhere. */
-export async function openHostSources(): Promise<HostSources> {
-  return hasProc() ? openProcSources() : openPortableSources();
-}
-
-function hasProc(): boolean {
-  try {
-    accessSync("/proc/stat");
-    accessSync("/proc/meminfo");
-    return true;
-  } catch {
-    return false;
-  }
 }
