@@ -1,4 +1,3 @@
-import canonicalize from "canonicalize";
 import { LedgerError } from "./error.ts";
 
 /** Deeper nesting than any event has; keeps hostile nesting away from recursive readers. */
@@ -14,12 +13,7 @@ const MAXIMUM_DEPTH = 32;
  *   not plain (Date, Map, Buffer …) and nesting deeper than 32; the message names the place.
  */
 export function canonicalText(value: unknown): string {
-  const fault = findFault(value, 0);
-  if (fault !== null) {
-    const place = fault.path.length === 0 ? "the value" : `"${fault.path.join(".")}"`;
-    throw new LedgerError("not-canonical", `Writing canonical JSON failed: ${place} is ${fault.what}.`);
-  }
-  return canonicalize(value) as string;
+  return textOf(value, null, 0);
 }
 
 /** UTF-8 of {@link canonicalText}; throws as it does. */
@@ -27,47 +21,58 @@ export function canonicalBytes(value: unknown): Buffer {
   return Buffer.from(canonicalText(value), "utf8");
 }
 
-type Fault = { what: string; path: string[] };
+/** Where a value stands, for the message of a fault. */
+type Place = { key: string | number; within: Place | null } | null;
 
-function findFault(value: unknown, depth: number): Fault | null {
+function textOf(value: unknown, place: Place, depth: number): string {
   switch (typeof value) {
-    case "boolean":
-      return null;
     case "string":
-      return value.isWellFormed() ? null : fault("text with a lone surrogate");
+      return stringText(value, place);
     case "number":
-      return Number.isSafeInteger(value) ? null : fault(`${value}, expected an integer up to 2^53 - 1`);
+      // ECMAScript's notation, which RFC 8785 §3.2.2.3 asks for, is plain digits for these; -0 is written 0.
+      if (Number.isSafeInteger(value)) return String(value);
+      throw refusal(place, `${value}, expected an integer up to 2^53 - 1`);
+    case "boolean":
+      return value ? "true" : "false";
     case "object":
-      return value === null ? null : findFaultInside(value, depth);
+      if (value === null) return "null";
+      if (depth === MAXIMUM_DEPTH) throw refusal(place, `nested deeper than ${MAXIMUM_DEPTH}`);
+      return Array.isArray(value) ? arrayText(value, place, depth + 1) : objectText(value, place, depth + 1);
     default:
-      return fault(typeof value);
+      throw refusal(place, typeof value);
   }
 }
 
-function findFaultInside(value: object, depth: number): Fault | null {
-  if (depth === MAXIMUM_DEPTH) return fault(`nested deeper than ${MAXIMUM_DEPTH}`);
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index += 1) {
-      const found = findFault(value[index], depth + 1);
-      if (found !== null) return below(String(index), found);
-    }
-    return null;
-  }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) return fault("no plain object");
-  for (const key of Object.keys(value)) {
-    if (!key.isWellFormed()) return fault("an object with a lone surrogate in a key");
-    const found = findFault((value as Record<string, unknown>)[key], depth + 1);
-    if (found !== null) return below(key, found);
-  }
-  return null;
+function stringText(text: string, place: Place): string {
+  // RFC 8785 §3.2.2.2 names the escapes of ECMAScript's JSON.stringify.
+  if (text.isWellFormed()) return JSON.stringify(text);
+  throw refusal(place, "text with a lone surrogate");
 }
 
-function fault(what: string): Fault {
-  return { what, path: [] };
+function arrayText(list: readonly unknown[], within: Place, depth: number): string {
+  let text = "";
+  for (let key = 0; key < list.length; key += 1) {
+    if (key > 0) text += ",";
+    text += textOf(list[key], { key, within }, depth);
+  }
+  return `[${text}]`;
 }
 
-function below(key: string, found: Fault): Fault {
-  found.path.unshift(key);
-  return found;
+function objectText(object: object, within: Place, depth: number): string {
+  const prototype: unknown = Object.getPrototypeOf(object);
+  if (prototype !== Object.prototype && prototype !== null) throw refusal(within, "no plain object");
+  let text = "";
+  // Without a comparator, sort goes by UTF-16 code units (RFC 8785 §3.2.3).
+  for (const key of Object.keys(object).sort()) {
+    if (text !== "") text += ",";
+    text += `${stringText(key, within)}:${textOf((object as Record<string, unknown>)[key], { key, within }, depth)}`;
+  }
+  return `{${text}}`;
+}
+
+function refusal(place: Place, what: string): LedgerError {
+  const path: (string | number)[] = [];
+  for (let at = place; at !== null; at = at.within) path.unshift(at.key);
+  const where = path.length === 0 ? "the value" : `"${path.join(".")}"`;
+  return new LedgerError("not-canonical", `Writing canonical JSON failed: ${where} is ${what}.`);
 }
