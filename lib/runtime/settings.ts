@@ -25,6 +25,8 @@ export type Settings = {
   machine: string;
   /** IANA time zone of the place. */
   tz: string;
+  /** Wall time in `tz` at which books are verified each night: "02:00". */
+  verifyAt: string;
   logLevel: z.infer<typeof LogLevel>;
 };
 
@@ -59,6 +61,10 @@ const Variables = z.object({
   RASTRO_ADMIN_PASSWORD: Password.optional(),
   RASTRO_MACHINE: Segment.refine((id) => !RESERVED.includes(id), "a name that is not a service's own").optional(),
   RASTRO_TZ: z.string().refine(isTimeZone, "an IANA time zone such as America/Sao_Paulo").optional(),
+  RASTRO_VERIFY_AT: z
+    .string()
+    .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, "a time of day from 00:00 to 23:59")
+    .default("02:00"),
   RASTRO_LOG_LEVEL: LogLevel.default("info"),
 });
 
@@ -84,6 +90,7 @@ export function readSettings(environment: Environment): Settings {
     adminPassword: variables.RASTRO_ADMIN_PASSWORD ?? null,
     machine: variables.RASTRO_MACHINE ?? machineFromHost(hostname()),
     tz: variables.RASTRO_TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    verifyAt: variables.RASTRO_VERIFY_AT,
     logLevel: variables.RASTRO_LOG_LEVEL,
   };
 }

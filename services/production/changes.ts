@@ -4,10 +4,11 @@ import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import { LedgerError } from "../../lib/ledger/error.ts";
 import type { AppendInput, Book } from "../../lib/storage/book.ts";
 import { type MadeEvent, makeServiceEvent, type ServiceEventInput, type ServiceSelf } from "../../lib/storage/service-event.ts";
+import type { KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import { correctionEvent, creationEvent, voidEvent } from "./entry-event.ts";
 import { stateOf } from "./fold.ts";
-import { justify, type Justified, type PersonKeys, WITHOUT_REASON } from "./justify.ts";
+import { justify, type Justified, WITHOUT_REASON } from "./justify.ts";
 import { earlierOf, repeatOf } from "./repeat.ts";
 import { judgeCorrection, judgeCreation, type Judgement, judgeVoid, type Names, unknownEntry, unknownLot } from "./rules.ts";
 import { lotTotalsKey } from "./view-keys.ts";
@@ -40,7 +41,7 @@ export function createChanges(o: {
   store: Pick<Store, "write">;
   book: Pick<Book, "append" | "find" | "leafAt" | "open">;
   names: Names;
-  personKeys: PersonKeys;
+  personKeys: KeysOfPeople;
   views: Pick<Views, "lots">;
   self: ServiceSelf;
 }): Changes {

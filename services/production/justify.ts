@@ -1,10 +1,7 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Event, Sealed } from "../../lib/contracts/events.ts";
 import type { Justification } from "../../lib/contracts/production.ts";
-import { seal, unseal } from "../../lib/storage/sealing.ts";
-
-/** The keys of people, which the directory keeps. Null for somebody who has none, or none any more. */
-export type PersonKeys = { of(sub: string): Promise<{ key: Buffer } | null> };
+import { type KeysOfPeople, sealReason, unsealReason } from "../../lib/storage/sealed-reason.ts";
 
 /** A change's reason as it goes into the event, and what comparing it with that of an earlier event takes. */
 export type Justified = {
@@ -17,11 +14,6 @@ export type Justified = {
 /** Of a creation, which needs no reason. */
 export const WITHOUT_REASON: Justified = { reason: null, text: null, unseal: () => null };
 
-/** Where a reason's text lies in its event: part of what the sealed bytes are bound to, in every book alike. */
-export function reasonPlace(eventId: string): string {
-  return `${eventId}/reason`;
-}
-
 /**
  * Seals the text of a justification under the key of the person who gives it: free text says who somebody is, and
  * must be possible to erase. Whoever uses the hub's local key has such a key as well.
@@ -29,7 +21,7 @@ export function reasonPlace(eventId: string): string {
  * @throws RastroError `not_allowed` for an actor who has no key; the directory's own errors when it cannot be asked.
  */
 export async function justify(
-  keys: PersonKeys,
+  keys: KeysOfPeople,
   sub: string,
   eventId: string,
   { code, text }: Justification,
@@ -42,16 +34,8 @@ export async function justify(
     });
   }
   return {
-    reason: { code, text: seal(person.key, sub, text, reasonPlace(eventId)) },
+    reason: { code, text: sealReason(person.key, sub, text, eventId) },
     text,
-    unseal: (sealed, id) => (sealed.key === sub ? unseal(person.key, sealed, reasonPlace(id)) : null),
-  };
-}
-
-/** Reads the text of a reason for somebody who may read it; null when the person's key was destroyed. */
-export function createReadText(keys: PersonKeys): (sealed: Sealed, eventId: string) => Promise<string | null> {
-  return async (sealed, eventId) => {
-    const person = await keys.of(sealed.key);
-    return person && unseal(person.key, sealed, reasonPlace(eventId));
+    unseal: (sealed, id) => (sealed.key === sub ? unsealReason(person.key, sealed, id) : null),
   };
 }

@@ -1,13 +1,11 @@
-import type { Event, Sealed } from "../../lib/contracts/events.ts";
+import type { Event } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import type { EntryVersion } from "../../lib/contracts/production.ts";
 import type { Book } from "../../lib/storage/book.ts";
+import type { ReadReason } from "../../lib/storage/sealed-reason.ts";
 import { entryOf, type EntryState } from "./entry-state.ts";
 import { type Names, unknownEntry } from "./rules.ts";
 import type { Views } from "./views.ts";
-
-/** Reads the text of a reason; null when the person's key was destroyed. */
-export type ReadText = (sealed: Sealed, eventId: string) => Promise<string | null>;
 
 export type Reads = {
   [O in "entry-show" | "entry-list" | "entry-totals"]: (
@@ -20,7 +18,7 @@ export function createReads(o: {
   views: Views;
   book: Pick<Book, "leafAt" | "open">;
   names: Pick<Names, "bySub">;
-  readText: ReadText;
+  readReason: ReadReason;
 }): Reads {
   return {
     async "entry-show"({ id }) {
@@ -66,7 +64,7 @@ async function versionOf(
     fields: (added.after ?? before?.fields) as EntryVersion["fields"],
     reason: event.reason && {
       code: event.reason.code,
-      text: event.reason.text && (await o.readText(event.reason.text, event.id)),
+      text: event.reason.text && (await o.readReason(event.reason.text, event.id)),
     },
     flags: added.flags,
   };

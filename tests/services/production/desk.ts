@@ -8,9 +8,9 @@ import { createKey } from "../../../lib/runtime/keys.ts";
 import { sign } from "../../../lib/ledger/signature.ts";
 import { Book } from "../../../lib/storage/book.ts";
 import { Outbox } from "../../../lib/storage/outbox.ts";
+import { createReasonReader } from "../../../lib/storage/sealed-reason.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { type Caller, createChanges } from "../../../services/production/changes.ts";
-import { createReadText } from "../../../services/production/justify.ts";
 import { createReads } from "../../../services/production/reads.ts";
 import { followRecords } from "../../../services/production/record.ts";
 import { openViews } from "../../../services/production/views.ts";
@@ -52,7 +52,7 @@ export async function openDesk(open: () => Promise<{ store: Store; remove: () =>
   followRecords({ book, outbox });
   const views = openViews(store);
   const changes = createChanges({ store, book, names: NAMES, personKeys, views, self });
-  const reads = createReads({ views, book, names: NAMES, readText: createReadText(personKeys) });
+  const reads = createReads({ views, book, names: NAMES, readReason: createReasonReader(personKeys) });
   return {
     ...changes,
     ...reads,
