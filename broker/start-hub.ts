@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { createServer, type Server, type Socket } from "node:net";
-import { isIPv4 } from "node:net";
+import { createServer, isIPv4, type Server, type Socket } from "node:net";
 import { Aedes, type Client } from "aedes";
 import type { Logger } from "pino";
 import { RastroError } from "../lib/contracts/errors.ts";
@@ -27,6 +26,8 @@ export type HubOptions = {
   authenticator: Authenticator;
   log: Logger;
   onAccess?: OnAccess;
+  /** An Aedes persistence; in memory unless told: retained messages and sessions end with the hub. */
+  persistence?: unknown;
   /** How often `$SYS/broker/…` is renewed; 10 s unless told. */
   systemTopicsMs?: number;
   now?: () => number;
@@ -64,6 +65,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
 
   const aedes: Aedes = new Aedes({
     connectTimeout: CONNECT_TIMEOUT_MS,
+    persistence: o.persistence,
     ...connectHooks({
       authenticator: o.authenticator,
       prepare: (client) =>

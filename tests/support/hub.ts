@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { pino } from "pino";
 import type { AccessEvent } from "../../broker/access-events.ts";
 import { announcePrincipals } from "../../broker/directory/announce.ts";
 import { type Directory, openDirectory } from "../../broker/directory/directory.ts";
@@ -14,10 +13,10 @@ import { startHealth } from "../../lib/runtime/health.ts";
 import { createKey, type KeyPair } from "../../lib/runtime/keys.ts";
 import { signToken } from "../../lib/runtime/token.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { SILENT } from "./silent.ts";
 
 /** Hashing a password for real takes a quarter of a second; in tests it is the real algorithm at its lowest cost. */
 export const CHEAP = { memoryCost: 1024, timeCost: 2 };
-export const SILENT = pino({ level: "silent" });
 
 /** What signs in with a key: `password()` makes a fresh token for `openLink` or an MQTT client. */
 export type Keyed = { name: string; key: KeyPair; password: () => string };

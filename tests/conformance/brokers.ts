@@ -1,0 +1,159 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { Aedes } from "aedes";
+import * as persistenceModule from "aedes-persistence";
+import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import type { Profile } from "../../lib/contracts/directory.ts";
+import { startHub } from "../../broker/start-hub.ts";
+import { fixedAuthenticator, principal } from "../support/principals.ts";
+import { SILENT } from "../support/silent.ts";
+
+/** A broker under test. Every row of this folder runs on ours and on Mosquitto, which is the control. */
+export type Broker = {
+  url: string;
+  /** Connects a user, on ours with its password, and closes the connection with the broker. */
+  connect(user: string, options?: IClientOptions): Promise<MqttClient>;
+  close(): Promise<void>;
+};
+
+/** Users of the rows: who is needed, with what right. Mosquitto lets everyone do everything. */
+export type Users = Readonly<Record<string, Profile>>;
+
+/** Starts a broker; null when it is not installed here. */
+export type StartBroker = (users: Users) => Promise<Broker | null>;
+
+/** Name and start of each broker that must behave. */
+export const BROKERS: readonly { name: string; start: StartBroker }[] = [
+  { name: "our hub", start: startOurs },
+  { name: "our hub with a slow store", start: (users) => startOurs(users, slowPersistence()) },
+  { name: "Mosquitto (control)", start: startMosquitto },
+];
+
+/** Says loudly that the control is missing: a row that passed on our hub alone has shown half of what it should. */
+export const CONTROL_NOT_RUN = "control not run: mosquitto is not installed (Debian: apt-get install mosquitto)";
+
+async function startOurs(users: Users, persistence?: unknown): Promise<Broker> {
+  const principals = Object.entries(users).map(([name, profile]) => principal(name, profile));
+  const hub = await startHub({
+    host: "127.0.0.1",
+    port: 0,
+    authenticator: fixedAuthenticator(principals),
+    log: SILENT,
+    ...(persistence === undefined ? {} : { persistence }),
+  });
+  return withClients(hub.url, (user) => ({ username: user, password: `${user}-pass` }), () => hub.close());
+}
+
+/** Aedes as it comes, to show that a row finds the fault that it is there for. */
+export async function startBareAedes(): Promise<Broker> {
+  const aedes = await Aedes.createBroker({ persistence: slowPersistence() });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    aedes.handle(socket);
+  });
+  const port = await new Promise<number>((resolve) => server.listen(0, "127.0.0.1", () => resolve(portOf(server))));
+  return withClients(`mqtt://127.0.0.1:${port}`, () => ({}), async () => {
+    await new Promise<void>((resolve) => aedes.close(() => resolve()));
+    for (const socket of sockets) socket.destroy();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+}
+
+async function startMosquitto(): Promise<Broker | null> {
+  const binary = findMosquitto();
+  if (binary === null) return null;
+  const folder = await mkdtemp(join(tmpdir(), "rastro-mosquitto-"));
+  const port = await freePort();
+  const configuration = join(folder, "mosquitto.conf");
+  await writeFile(configuration, `listener ${port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n`);
+  const child = spawn(binary, ["-c", configuration], { stdio: ["ignore", "ignore", "pipe"] });
+  await running(child);
+  return withClients(`mqtt://127.0.0.1:${port}`, (user) => ({ username: user }), async () => {
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL");
+    await gone;
+    await rm(folder, { recursive: true });
+  });
+}
+
+function findMosquitto(): string | null {
+  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
+  return folders.map((folder) => join(folder, "mosquitto")).find(isExecutable) ?? null;
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves once Mosquitto says on stderr that it runs. */
+function running(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    child.stderr?.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      if (/mosquitto version \S+ running/.test(said)) resolve();
+    });
+    child.once("error", reject);
+    child.once("exit", () => reject(new Error(`mosquitto ended: ${said}`)));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1", () => {
+      const port = portOf(server);
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function portOf(server: { address(): unknown }): number {
+  return (server.address() as { port: number }).port;
+}
+
+function withClients(url: string, credentials: (user: string) => IClientOptions, close: () => Promise<void>): Broker {
+  const clients: MqttClient[] = [];
+  return {
+    url,
+    async connect(user, options = {}) {
+      const base: IClientOptions = { protocolVersion: 4, reconnectPeriod: 0, ...credentials(user) };
+      const client = await mqtt.connectAsync(url, { ...base, ...options });
+      client.on("error", () => undefined);
+      clients.push(client);
+      return client;
+    },
+    async close() {
+      await Promise.all(clients.map((client) => client.endAsync(true)));
+      await close();
+    },
+  };
+}
+
+/** What a synced write takes on a plain disk. */
+const WRITE_MS = 10;
+
+/** The memory persistence with the delay of a store on a disk. */
+function slowPersistence(): unknown {
+  // The package is CommonJS whose types describe an ES module.
+  const memory = (persistenceModule as unknown as { default: () => unknown }).default;
+  const persistence = memory() as Record<string, (...given: unknown[]) => Promise<unknown>>;
+  for (const method of ["storeRetained", "subscriptionsByTopic", "outgoingEnqueueCombi"]) {
+    const atOnce = persistence[method]?.bind(persistence);
+    persistence[method] = async (...given) => {
+      await new Promise((resolve) => setTimeout(resolve, WRITE_MS));
+      return atOnce?.(...given);
+    };
+  }
+  return persistence;
+}
