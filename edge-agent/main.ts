@@ -90,7 +90,9 @@ async function start(context: ProcessContext): Promise<void> {
     sender.start();
     onStop(() => sender.stop());
   }
-  void presence.follow(link).catch((err: unknown) => log.error({ err }, "the machine's own presence cannot be followed"));
+  void presence
+    .follow(link)
+    .catch((err: unknown) => log.error({ err }, "the machine's own presence cannot be followed"));
   onStop(() => presence.farewell());
 
   const meter = createRateMeter(clock());
@@ -117,7 +119,8 @@ async function start(context: ProcessContext): Promise<void> {
     everyInterval(SUMMARY_EVERY_MS, () => {
       const payload = JSON.stringify(summary());
       // Cut while publishing: the next second has a newer one.
-      if (link.connected) link.publish(topics.summary(machine), payload, { qos: 0, retain: true }).catch(() => undefined);
+      if (link.connected)
+        link.publish(topics.summary(machine), payload, { qos: 0, retain: true }).catch(() => undefined);
     }),
   );
 
@@ -127,10 +130,14 @@ async function start(context: ProcessContext): Promise<void> {
   health.mount(createDoor({ key: await loadDoorKey(folders.doorKey(machine), random), intake, depth: reports, log }));
 
   const tidy = () =>
-    tidyUp({ store, outboxes: [entries, acts], entries }).catch((err: unknown) => log.warn({ err }, "tidying up failed"));
+    tidyUp({ store, outboxes: [entries, acts], entries }).catch((err: unknown) =>
+      log.warn({ err }, "tidying up failed"),
+    );
   onStop(everyInterval(TIDY_EVERY_MS, () => void tidy()));
   const moment = { id: newId(), at: new Date().toISOString(), tz, clock: clockState() };
-  await store.write((tx) => acts.stage(tx, agentStarted({ machine, boot, app: APP, host, key: key.fingerprint }, moment)));
+  await store.write((tx) =>
+    acts.stage(tx, agentStarted({ machine, boot, app: APP, host, key: key.fingerprint }, moment)),
+  );
 }
 
 async function openOutboxes({ settings, folders, onStop }: ProcessContext, { privateKey }: KeyPair) {

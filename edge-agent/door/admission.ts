@@ -20,7 +20,8 @@ export function admission(key: string): MiddlewareHandler {
     if (!timingSafeEqual(digest(context.req.header("authorization") ?? ""), wanted)) {
       throw new RastroError({
         code: "bad_credentials",
-        message: "Opening the door failed: the key does not fit; expected: Authorization: Bearer <the content of door.key>.",
+        message:
+          "Opening the door failed: the key does not fit; expected: Authorization: Bearer <the content of door.key>.",
         field: "Authorization",
         expected: "Bearer and the content of door.key",
       });

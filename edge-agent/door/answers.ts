@@ -28,7 +28,8 @@ export function answerTo(error: unknown, context: Context, log: Logger): Respons
 
 const DISK_FULL: Problem = {
   code: "store_unusable",
-  message: "Saving the entry failed: the disk of the data folder is full. Make room and hand it in again under the same id.",
+  message:
+    "Saving the entry failed: the disk of the data folder is full. Make room and hand it in again under the same id.",
 };
 
 /** LevelDB hands on the system's words, not its codes. */
@@ -47,7 +48,11 @@ export async function jsonBody(context: Context): Promise<unknown> {
     return await context.req.json();
   } catch (cause) {
     throw new RastroError(
-      { code: "malformed", message: "Reading the entries failed: the body is not JSON.", expected: "a JSON object or array" },
+      {
+        code: "malformed",
+        message: "Reading the entries failed: the body is not JSON.",
+        expected: "a JSON object or array",
+      },
       { cause },
     );
   }

@@ -8,15 +8,15 @@ import type { Traffic } from "./network.ts";
  * rest may cost tens of milliseconds elsewhere than on Linux. Null or an empty list: the host does not tell.
  */
 export interface HostSources {
-  cpuTimes(): CpuTimes | null;
-  memory(): Memory | null;
-  disks(): Promise<Disk[]>;
-  traffic(): Promise<Traffic[]>;
+  cpuTimes: () => CpuTimes | null;
+  memory: () => Memory | null;
+  disks: () => Promise<Disk[]>;
+  traffic: () => Promise<Traffic[]>;
   /** Tenths of a degree Celsius. */
-  temperature(): Promise<number | null>;
+  temperature: () => Promise<number | null>;
   /** Name and version of the operating system, for people. */
-  system(): Promise<string>;
+  system: () => Promise<string>;
   /** How often disks, traffic and temperature may be asked, ms. */
   readonly pace: { disks: number; traffic: number; temperature: number };
-  close(): void;
+  close: () => void;
 }

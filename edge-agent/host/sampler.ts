@@ -57,7 +57,8 @@ export function startSampler({ sources, folder, every, clock, log, onSample }: S
   const ratesOf = createTrafficMeter();
   const failed = new Set<string>();
   const note = (what: string, error: unknown) => {
-    if (!failed.has(what)) log.warn({ err: error, what }, "a figure of the host cannot be had; it is reported as unknown");
+    if (!failed.has(what))
+      log.warn({ err: error, what }, "a figure of the host cannot be had; it is reported as unknown");
     failed.add(what);
   };
 
@@ -83,9 +84,15 @@ export function startSampler({ sources, folder, every, clock, log, onSample }: S
   sampleFast();
   const stops = [
     every(FAST_MS, sampleFast),
-    slow("disk", OWN_DISK_MS, () => diskOf(folder), null, (disk) => {
-      figures.disk = disk === null ? null : shareOf(disk);
-    }),
+    slow(
+      "disk",
+      OWN_DISK_MS,
+      () => diskOf(folder),
+      null,
+      (disk) => {
+        figures.disk = disk === null ? null : shareOf(disk);
+      },
+    ),
     slow("disks", sources.pace.disks, sources.disks, [], (disks) => {
       figures.disks = disks;
     }),

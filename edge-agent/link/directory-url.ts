@@ -6,6 +6,9 @@ import type { Settings } from "../../lib/runtime/settings.ts";
  *
  * @param runUrl - url in the broker's run file; null when there is none.
  */
-export function directoryUrl({ brokerUrl, httpPort }: Pick<Settings, "brokerUrl" | "httpPort">, runUrl: string | null): string {
+export function directoryUrl(
+  { brokerUrl, httpPort }: Pick<Settings, "brokerUrl" | "httpPort">,
+  runUrl: string | null,
+): string {
   return runUrl ?? `http://${new URL(brokerUrl).hostname}:${httpPort}`;
 }

@@ -31,7 +31,7 @@ export function createHubTime({ ask, now, clock, onFailure }: HubTimeOptions): H
         const said = (await ask()).now;
         const atHub = Date.parse(said) + (clock() - asked) / 2;
         if (Number.isNaN(atHub)) throw new Error(`the hub said that it is ${said}`);
-      offset = Math.round(atHub - now());
+        offset = Math.round(atHub - now());
         return Math.round(atHub);
       } catch (error) {
         onFailure(error);

@@ -9,6 +9,7 @@ export interface PresencePort {
   readonly connected: boolean;
   publish(topic: string, payload: string, options: { qos: 1; retain: true }): Promise<void>;
   subscribe(filter: string, handler: (topic: string, payload: Buffer) => void): Promise<void>;
+  /** At each connection, at once when there is one already. */
   onUp(run: () => void): void;
 }
 
@@ -75,7 +76,6 @@ export function createPresence({ about, now, repeats, log }: PresenceOptions): P
     follow: async (port) => {
       link = port;
       port.onUp(birth);
-      birth();
       await port.subscribe(topic, (_topic, payload) => read(payload));
     },
     farewell: async () => {

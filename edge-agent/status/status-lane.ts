@@ -4,7 +4,7 @@ import type { StatusFrame } from "./status-frame.ts";
 
 /** As much of the link as the lane needs. */
 export interface LanePort {
-  readonly connected: boolean;
+  /** The socket; null while not connected. */
   stream(): Duplex | null;
 }
 
@@ -12,9 +12,9 @@ export type LaneOptions = { link: LanePort; frame: StatusFrame; meter: RateMeter
 
 export interface StatusLane {
   /** Sends the status of one tick, or skips it. `now`: monotonic ms. */
-  tick(seq: number, now: number): void;
+  tick: (seq: number, now: number) => void;
   /** Statuses that were not sent because the socket had not drained, since start. */
-  skipped(): number;
+  skipped: () => number;
 }
 
 /**
@@ -33,7 +33,7 @@ export function createStatusLane({ link, frame, meter, wallClock }: LaneOptions)
   let skipped = 0;
   return {
     tick: (seq, now) => {
-      const stream = link.connected ? link.stream() : null;
+      const stream = link.stream();
       if (stream === null || !stream.writable) return;
       if (stream.writableLength > 0) {
         skipped++;

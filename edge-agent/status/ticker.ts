@@ -35,8 +35,11 @@ export function startTicker({ clock, timer, periodMs, catchUp, tick }: TickerOpt
     const now = clock();
     const due = Math.floor((now - anchor) / periodMs);
     if (due - seq > catchUp) seq = due - catchUp;
-    while (seq < due && !stopped) tick(++seq, now);
-    if (!stopped) armed.again();
+    while (seq < due) {
+      tick(++seq, now);
+      if (stopped) return;
+    }
+    armed.again();
   };
   const armed = timer(wake);
   return {

@@ -26,7 +26,17 @@ export type SummaryParts = {
 };
 
 /** Puts together what a person reads once a second. */
-export function summaryOf({ identity, t, uptimeS, rate, skipped, outboxes, clock, figures, load }: SummaryParts): Summary {
+export function summaryOf({
+  identity,
+  t,
+  uptimeS,
+  rate,
+  skipped,
+  outboxes,
+  clock,
+  figures,
+  load,
+}: SummaryParts): Summary {
   const { memory, disks, network, temperature } = figures;
   return {
     v: 1,

@@ -58,7 +58,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function ask(method: string, path: string, o: { body?: unknown; raw?: string; headers?: Record<string, string> } = {}) {
+async function ask(
+  method: string,
+  path: string,
+  o: { body?: unknown; raw?: string; headers?: Record<string, string> } = {},
+) {
   const body = o.raw ?? (o.body === undefined ? undefined : JSON.stringify(o.body));
   const request = new Request(`http://127.0.0.1:41000${path}`, {
     method,
@@ -66,11 +70,12 @@ async function ask(method: string, path: string, o: { body?: unknown; raw?: stri
     ...(body === undefined ? {} : { body }),
   });
   const answer = await door.fetch(request);
-  return { status: answer.status, body: (await answer.json()) as unknown };
+  return { status: answer.status, body: await answer.json() };
 }
 
 const post = (body: unknown) => ask("POST", "/entries", { body });
-const waiting = async () => (await outbox.read({ from: null, maxEvents: 5000, maxBytes: 1e9 })).map(({ signed }) => signed.event);
+const waiting = async () =>
+  (await outbox.read({ from: null, maxEvents: 5000, maxBytes: 1e9 })).map(({ signed }) => signed.event);
 
 function receiptFor(id: string): Receipt {
   return { id, status: "booked", book: "production", seq: 7, leaf: createHash("sha256").update(id).digest("hex") };
@@ -123,7 +128,11 @@ describe("handing in", () => {
   test("without id, time and zone: made here, now, of this place", async () => {
     await post({ fields: { ...fields, source: "operator" } });
     const [event] = await waiting();
-    expect(event).toMatchObject({ at: "2026-11-24T05:44:05.000Z", tz: "America/Sao_Paulo", payload: { fields: { source: "operator" } } });
+    expect(event).toMatchObject({
+      at: "2026-11-24T05:44:05.000Z",
+      tz: "America/Sao_Paulo",
+      payload: { fields: { source: "operator" } },
+    });
   });
 
   test("a thousand in one request, in order", async () => {
@@ -164,7 +173,12 @@ describe("the same id again", () => {
     await post({ id: ID, fields });
     now += 5000;
     expect(await post({ id: ID, fields })).toEqual({ status: 202, body: [{ id: ID, status: "saved" }] });
-    expect(await post([{ id: ID, fields }, { id: ID, fields }])).toMatchObject({ status: 202 });
+    expect(
+      await post([
+        { id: ID, fields },
+        { id: ID, fields },
+      ]),
+    ).toMatchObject({ status: 202 });
     expect(await waiting()).toHaveLength(1);
   });
 
@@ -187,7 +201,14 @@ describe("the same id again", () => {
   });
 
   test("twice in one batch with two contents is a conflict", async () => {
-    expect((await post([{ id: ID, fields }, { id: ID, fields: { ...fields, lot: "L-2" } }])).status).toBe(409);
+    expect(
+      (
+        await post([
+          { id: ID, fields },
+          { id: ID, fields: { ...fields, lot: "L-2" } },
+        ])
+      ).status,
+    ).toBe(409);
     expect(await waiting()).toHaveLength(0);
   });
 });
@@ -219,7 +240,10 @@ describe("what does not fit", () => {
     expect(await ask("POST", "/entries", { raw: "{" })).toMatchObject({ status: 400, body: { code: "malformed" } });
     const long = `"${"x".repeat(5_000_000)}"`;
     const headers = { "content-length": String(long.length) };
-    expect(await ask("POST", "/entries", { raw: long, headers })).toMatchObject({ status: 413, body: { code: "schema" } });
+    expect(await ask("POST", "/entries", { raw: long, headers })).toMatchObject({
+      status: 413,
+      body: { code: "schema" },
+    });
   });
 });
 
@@ -255,8 +279,14 @@ describe("who may", () => {
     ["a page of another port", { origin: "http://127.0.0.1:9999" }, 403],
     ["a page without origin", { origin: "null" }, 403],
   ])("%s: refused", async (_, headers, status) => {
-    for (const [method, path] of [["POST", "/entries"], ["GET", `/entries/${ID}`], ["GET", "/outbox"]] as const) {
-      expect((await ask(method, path, { headers, ...(method === "POST" ? { body: { fields } } : {}) })).status).toBe(status);
+    for (const [method, path] of [
+      ["POST", "/entries"],
+      ["GET", `/entries/${ID}`],
+      ["GET", "/outbox"],
+    ] as const) {
+      expect((await ask(method, path, { headers, ...(method === "POST" ? { body: { fields } } : {}) })).status).toBe(
+        status,
+      );
     }
     expect(await waiting()).toHaveLength(0);
   });
@@ -271,7 +301,8 @@ describe("who may", () => {
     const key = await loadDoorKey(file, randomBytes);
     expect(Buffer.from(key, "base64url")).toHaveLength(32);
     expect(await loadDoorKey(file, randomBytes)).toBe(key);
-    if (process.platform !== "win32") expect((await stat(file)).mode & 0o777).toBe(0o600);
+    // Windows has no such bits: there the profile's own folder keeps others out.
+    expect((await stat(file)).mode & 0o777).toBe(process.platform === "win32" ? 0o666 : 0o600);
     expect((await readFile(file, "utf8")).trim()).toBe(key);
     await writeFile(file, "short\n");
     await expect(loadDoorKey(file, randomBytes)).rejects.toMatchObject({ code: "store_unusable" });
@@ -305,7 +336,11 @@ describe("a disk that fails", () => {
 describe("tidying up", () => {
   test("forgets what was receipted 30 days ago, and neither what waits nor what is newer", async () => {
     const [old, recent, waits] = [v7(), v7(), v7()];
-    await post([{ id: old, fields }, { id: recent, fields }, { id: waits, fields }]);
+    await post([
+      { id: old, fields },
+      { id: recent, fields },
+      { id: waits, fields },
+    ]);
     await outbox.settle([receiptFor(old)]);
     now += 20 * DAY;
     await outbox.settle([receiptFor(recent)]);

@@ -30,9 +30,16 @@ function fakeHub() {
         expect(filter).toBe(TOPIC);
         readers.push(handler);
       },
-      onUp: (run) => void ups.push(run),
+      onUp: (run) => {
+        ups.push(run);
+        if (state.connected) run();
+      },
     };
-    return { link, connect: () => ((state.connected = true), ups.forEach((up) => up())), cut: () => (state.connected = false) };
+    return {
+      link,
+      connect: () => ((state.connected = true), ups.forEach((up) => up())),
+      cut: () => (state.connected = false),
+    };
   };
   return { said, publish, raw: (bytes: string) => readers.forEach((read) => read(TOPIC, Buffer.from(bytes))), port };
 }
@@ -59,7 +66,11 @@ describe("presence", () => {
   test("the will names the connection and says offline; the birth names the same one", async () => {
     const { hub, will } = await started();
     expect(will).toMatchObject({ topic: TOPIC, qos: 1, retain: true });
-    expect(Presence.parse(JSON.parse(will.payload))).toMatchObject({ online: false, why: "will", connection: "connection-1" });
+    expect(Presence.parse(JSON.parse(will.payload))).toMatchObject({
+      online: false,
+      why: "will",
+      connection: "connection-1",
+    });
     expect(hub.said).toEqual([
       {
         v: 1,

@@ -1,7 +1,12 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import mqttPacket, { type IPublishPacket } from "mqtt-packet";
 import { describe, expect, test } from "vitest";
-import { createStatusFrame, LOT_BYTES, type StatusValues, UNKNOWN_STATUS } from "../../../edge-agent/status/status-frame.ts";
+import {
+  createStatusFrame,
+  LOT_BYTES,
+  type StatusValues,
+  UNKNOWN_STATUS,
+} from "../../../edge-agent/status/status-frame.ts";
 import { PackMlState, Status } from "../../../lib/contracts/machine.ts";
 
 const perMille = fc.option(fc.integer({ min: 0, max: 1000 }));
@@ -34,14 +39,23 @@ function lotThatFits(lot: string | null): string | null {
 
 describe("a status frame", () => {
   test("is one retained QoS 0 PUBLISH whose payload is a status of at most 256 bytes, whatever it says", () => {
-    const steps = fc.array(fc.record({ values, seq: fc.maxSafeNat(), t: fc.maxSafeNat() }), { minLength: 1, maxLength: 8 });
+    const steps = fc.array(fc.record({ values, seq: fc.maxSafeNat(), t: fc.maxSafeNat() }), {
+      minLength: 1,
+      maxLength: 8,
+    });
     fc.assert(
       fc.property(machine, steps, (id, said) => {
         const frame = createStatusFrame(id);
         for (const step of said) {
           frame.set(step.values);
           const packet = parse(frame.encode(step.seq, step.t));
-          expect(packet).toMatchObject({ cmd: "publish", qos: 0, retain: true, dup: false, topic: `machines/${id}/status` });
+          expect(packet).toMatchObject({
+            cmd: "publish",
+            qos: 0,
+            retain: true,
+            dup: false,
+            topic: `machines/${id}/status`,
+          });
           const text = packet.payload.toString();
           expect(Buffer.byteLength(text)).toBeLessThanOrEqual(256);
           const status = { v: 1, seq: step.seq, t: step.t, ...step.values, lot: lotThatFits(step.values.lot) };

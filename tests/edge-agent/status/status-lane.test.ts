@@ -17,13 +17,16 @@ async function socketPair(): Promise<{ near: Socket; far: Socket }> {
   await once(server, "listening");
   const near = connect((server.address() as AddressInfo).port, "127.0.0.1");
   const [[far]] = (await Promise.all([once(server, "connection"), once(near, "connect")])) as [[Socket], unknown];
-  cleanups.push(() => [near, far].forEach((socket) => socket.destroy()), () => server.close());
+  cleanups.push(
+    () => [near, far].forEach((socket) => socket.destroy()),
+    () => server.close(),
+  );
   return { near, far };
 }
 
-function laneOn(stream: Socket | null, connected = true) {
+function laneOn(stream: Socket | null) {
   const meter = createRateMeter(0);
-  const link = { connected, stream: () => stream };
+  const link = { stream: () => stream };
   return { lane: createStatusLane({ link, frame: createStatusFrame("ipc-07"), meter, wallClock: () => 42 }), meter };
 }
 
@@ -59,7 +62,9 @@ describe("the status lane", () => {
     while (near.writableLength > 0) await new Promise((resolve) => setImmediate(resolve));
     lane.tick(++seq, seq);
     const packets = await arrived;
-    const numbers = packets.map((packet) => (JSON.parse(String((packet as { payload: Buffer }).payload)) as { seq: number }).seq);
+    const numbers = packets.map(
+      (packet) => (JSON.parse(String((packet as { payload: Buffer }).payload)) as { seq: number }).seq,
+    );
     expect(packets.every(isStatus)).toBe(true);
     expect(numbers.at(-1)).toBe(seq);
     expect(numbers.length).toBe(seq - lane.skipped());
@@ -83,17 +88,10 @@ describe("the status lane", () => {
     );
   });
 
-  test("sends and counts nothing while there is no connection", async () => {
-    const { near } = await socketPair();
-    const offline = laneOn(near, false);
-    offline.lane.tick(1, 1);
-    const without = laneOn(null);
-    without.lane.tick(1, 1);
-    expect(near.bytesWritten).toBe(0);
-    expect([offline, without].map(({ lane, meter }) => [lane.skipped(), meter.take(1000).rateMilliHz])).toEqual([
-      [0, 0],
-      [0, 0],
-    ]);
+  test("sends and counts nothing while there is no connection", () => {
+    const { lane, meter } = laneOn(null);
+    lane.tick(1, 1);
+    expect([lane.skipped(), meter.take(1000).rateMilliHz]).toEqual([0, 0]);
   });
 
   test("a destroyed stream is no stream", async () => {

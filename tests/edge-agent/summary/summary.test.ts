@@ -10,7 +10,9 @@ const parts = {
   uptimeS: { agent: 5, host: 500 },
   rate: { rateMilliHz: 999_990, gapUs: { p50: 1080, p99: 1200, max: 1900 } },
   skipped: 3,
-  outboxes: [{ book: "production", waiting: 2, sealed: 1, oldest: "2026-11-24T05:44:05.000Z", bytes: 900, lastError: null }],
+  outboxes: [
+    { book: "production", waiting: 2, sealed: 1, oldest: "2026-11-24T05:44:05.000Z", bytes: 900, lastError: null },
+  ],
   clock: { source: "ntp" as const, offsetMs: -3 },
   load: { agentCpu: 47, agentRssMiB: 80 },
 };

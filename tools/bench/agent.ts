@@ -1,0 +1,188 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import Table from "cli-table3";
+import { Command, Option } from "commander";
+import { pino } from "pino";
+import { prepare } from "../../broker/directory/prepare.ts";
+import { Status, Summary } from "../../lib/contracts/machine.ts";
+import { parseJson } from "../../lib/contracts/parse.ts";
+import { filters, parseMachine } from "../../lib/contracts/topics.ts";
+import { openLink } from "../../lib/messaging/link.ts";
+import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
+import { openPlant } from "../../lib/runtime/plant.ts";
+import { readRunFile } from "../../lib/runtime/run-files.ts";
+import { readSettings } from "../../lib/runtime/settings.ts";
+import { startChild, stopChild } from "./child.ts";
+import { createGaps, type GapFigures } from "./gaps.ts";
+import { usageOf } from "./process-usage.ts";
+import { type OnMessage, startSink } from "./sink.ts";
+
+/*
+ * What the agent achieves and costs: its statuses are counted and timed where they arrive, at a bare sink or at a
+ * subscriber of a real hub. Linux only, since the share of a core comes from /proc.
+ */
+
+const MACHINE = "bench-1";
+const WARM_UP_MS = 3000;
+const log = pino({ level: "silent" });
+
+type Options = { seconds: number; against: "hub" | "sink"; json: boolean; profile?: string };
+type Far = { url: string; hubPid: number | null; close(): Promise<void> };
+
+const program = new Command("bench:agent")
+  .description("Measures the status rate of one agent, its spacing, and what it costs.")
+  .addOption(new Option("--seconds <n>", "how long to measure").default(60).argParser(Number))
+  .addOption(new Option("--against <far>", "where the statuses go").choices(["hub", "sink"]).default("hub"))
+  .option("--profile <folder>", "also write a processor profile of the agent into the folder")
+  .option("--json", "the figures as one last line of JSON", false)
+  .parse();
+
+await run(program.opts<Options>());
+
+async function run(options: Options): Promise<void> {
+  const data = await mkdtemp(join(tmpdir(), "rastro-bench-"));
+  const arrivals = createArrivals();
+  const env = environment(data);
+  const far = options.against === "hub" ? await startHub(env, arrivals.take) : await startBareSink(data, arrivals.take);
+  const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`];
+  const agent = await startChild("edge-agent/main.ts", { ...env, RASTRO_BROKER_URL: far.url }, profiling);
+  try {
+    await arrivals.first;
+    await pause(WARM_UP_MS);
+    report(options, await measure(options.seconds, agent.pid ?? 0, far.hubPid, arrivals));
+  } finally {
+    await stopChild(agent);
+    await far.close();
+    await rm(data, { recursive: true });
+  }
+}
+
+type Figures = {
+  seconds: number;
+  arrival: GapFigures;
+  sending: { hz: number; p50Us: number; worstP99Us: number; maxUs: number; skipped: number };
+  agentCpuPercent: number;
+  agentRssMiB: number;
+  hubCpuPercent: number | null;
+  loadAverage: number;
+};
+
+async function measure(seconds: number, agent: number, hub: number | null, arrivals: Arrivals): Promise<Figures> {
+  const before = { agent: usageOf(agent), hub: hub === null ? null : usageOf(hub), at: performance.now() };
+  const { gaps, summaries } = arrivals.begin();
+  await pause(seconds * 1000);
+  arrivals.end();
+  const span = (performance.now() - before.at) / 1000;
+  const after = usageOf(agent);
+  const share = (now: number, then: number) => ((now - then) / span) * 100;
+  return {
+    seconds: span,
+    arrival: gaps.figures(),
+    sending: sendingFigures(summaries),
+    agentCpuPercent: share(after.cpuSeconds, before.agent.cpuSeconds),
+    agentRssMiB: after.rssMiB,
+    hubCpuPercent: hub === null || before.hub === null ? null : share(usageOf(hub).cpuSeconds, before.hub.cpuSeconds),
+    loadAverage: loadavg()[0] ?? 0,
+  };
+}
+
+function sendingFigures(summaries: readonly Summary[]): Figures["sending"] {
+  const statuses = summaries.map(({ status }) => status);
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+  return {
+    hz: mean(statuses.map(({ rateMilliHz }) => rateMilliHz)) / 1000,
+    p50Us: Math.round(mean(statuses.map(({ gapUs }) => gapUs.p50))),
+    worstP99Us: Math.max(0, ...statuses.map(({ gapUs }) => gapUs.p99)),
+    maxUs: Math.max(0, ...statuses.map(({ gapUs }) => gapUs.max)),
+    skipped: (statuses.at(-1)?.skipped ?? 0) - (statuses[0]?.skipped ?? 0),
+  };
+}
+
+type Arrivals = ReturnType<typeof createArrivals>;
+
+/** Times statuses as they arrive and keeps the agent's own summaries. Every status is parsed: a wrong one is no status. */
+function createArrivals() {
+  const { promise: first, resolve: seenFirst } = Promise.withResolvers<void>();
+  let now: { gaps: ReturnType<typeof createGaps>; summaries: Summary[] } | null = null;
+  const take: OnMessage = (topic, payload) => {
+    const at = performance.now();
+    const leaf = parseMachine(topic)?.leaf;
+    if (leaf === "status") {
+      parseJson(Status, payload, "a status");
+      seenFirst();
+      now?.gaps.note(at);
+    } else if (leaf === "summary") {
+      now?.summaries.push(parseJson(Summary, payload, "a summary"));
+    }
+  };
+  return { take, first, begin: () => (now = { gaps: createGaps(), summaries: [] }), end: () => void (now = null) };
+}
+
+async function startBareSink(data: string, onMessage: OnMessage): Promise<Far> {
+  await openPlant({ data, now: Date.now, random: randomBytes });
+  return { ...(await startSink(onMessage)), hubPid: null };
+}
+
+/** A real hub with a subscriber as an administrator has it. */
+async function startHub(env: NodeJS.ProcessEnv, onMessage: OnMessage): Promise<Far> {
+  const port = await freePort();
+  const password = randomBytes(12).toString("hex");
+  const hubEnv = { ...env, RASTRO_MQTT_PORT: String(port) };
+  const settings = readSettings({ ...hubEnv, RASTRO_ADMIN_PASSWORD: password });
+  await prepare({ settings, log, now: Date.now, random: randomBytes });
+  const hub = await startChild("broker/main.ts", hubEnv);
+  const directory = createDirectoryClient({ url: readRunFile(settings.data, "broker")?.url ?? "" });
+  const session = await directory.signIn({ user: "admin", password, app: "bench" });
+  const url = `mqtt://127.0.0.1:${port}`;
+  const link = openLink({ url, name: session.user, password: () => session.token, log, random: randomBytes });
+  await link.subscribe([filters.everyStatus, filters.everySummary], onMessage);
+  return {
+    url,
+    hubPid: hub.pid ?? null,
+    close: async () => {
+      await link.close();
+      await stopChild(hub);
+    },
+  };
+}
+
+function environment(data: string): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env["PATH"],
+    RASTRO_DATA: data,
+    RASTRO_MACHINE: MACHINE,
+    RASTRO_LOG_LEVEL: "warn",
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function report({ against, json }: Options, figures: Figures): void {
+  const { arrival, sending } = figures;
+  const table = new Table({ head: ["", "Hz", "p50 µs", "p99 µs", "p99.9 µs", "max µs"], style: { head: [] } });
+  table.push(
+    ["sent", sending.hz.toFixed(2), sending.p50Us, `${sending.worstP99Us} (worst second)`, "", sending.maxUs],
+    [`arrived at the ${against}`, arrival.hz.toFixed(2), arrival.p50Us, arrival.p99Us, arrival.p999Us, arrival.maxUs],
+  );
+  const costs = new Table();
+  costs.push(
+    { "measured for": `${figures.seconds.toFixed(1)} s, ${arrival.count} statuses, ${sending.skipped} skipped` },
+    { "agent's share of a core": `${figures.agentCpuPercent.toFixed(2)} %` },
+    { "agent's memory": `${figures.agentRssMiB.toFixed(0)} MiB` },
+    { "hub's share of a core": figures.hubCpuPercent === null ? "-" : `${figures.hubCpuPercent.toFixed(2)} %` },
+    { "load average": figures.loadAverage.toFixed(2) },
+  );
+  process.stdout.write(`${table.toString()}\n${costs.toString()}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ bench: "agent", against, ...figures })}\n`);
+}
