@@ -1,0 +1,256 @@
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Store, type Tx } from "../../lib/storage/store.ts";
+import type { Backend, Bed } from "./backends.ts";
+import { FaultyDatabase } from "./faulty-database.ts";
+
+/** What every store promises, whatever it lies on. */
+export function storeSuite(backend: Backend): void {
+  describe(`a store on ${backend.name}`, () => {
+    let bed: Bed;
+    let database: FaultyDatabase;
+    let store: Store;
+
+    beforeEach(async () => {
+      bed = await backend.make();
+      database = new FaultyDatabase(await bed.database());
+      store = await Store.onDatabase(database, "the test's store");
+      database.batches.length = 0;
+    });
+
+    afterEach(async () => {
+      await store.close();
+      await bed.remove();
+    });
+
+    const set = (name: string, value: string) => store.write((tx) => tx.put(key(name), key(value)));
+    const shown = async (name: string) => (await store.get(key(name)))?.toString();
+    const rows = async () => {
+      const all: Record<string, string> = {};
+      for await (const [name, value] of store.range({ gte: key("k"), lt: key("l") })) all[name.toString()] = value.toString();
+      return all;
+    };
+
+    it("resolves with what the stage returned, once it can be read", async () => {
+      const result = await store.write((tx) => {
+        tx.put(key("k1"), key("one"));
+        return 42;
+      });
+      expect(result).toBe(42);
+      expect(await shown("k1")).toBe("one");
+      expect(store.getNow(key("k1"))?.toString()).toBe("one");
+      expect(await shown("k2")).toBeUndefined();
+    });
+
+    it("keeps everything when it is closed and opened again", async () => {
+      await set("k1", "one");
+      await store.close();
+      store = await bed.open();
+      expect(await rows()).toEqual({ k1: "one" });
+    });
+
+    it("shows a stage what it and earlier stages wrote and removed", async () => {
+      await set("k1", "disk");
+      const seen: (string | undefined)[] = [];
+      const look = (tx: Tx) => seen.push(tx.get(key("k1"))?.toString());
+      await Promise.all([
+        store.write(look),
+        store.write((tx) => (tx.put(key("k1"), key("group")), look(tx))),
+        store.write((tx) => (look(tx), tx.del(key("k1")), look(tx))),
+        store.write((tx) => (look(tx), tx.put(key("k1"), key("again")))),
+      ]);
+      expect(seen).toEqual(["disk", "group", "group", undefined, undefined]);
+      expect(await shown("k1")).toBe("again");
+    });
+
+    it("writes what was staged in one turn as one batch, the last value of each key", async () => {
+      await Promise.all([set("k1", "a"), set("k2", "b"), set("k1", "c")]);
+      expect(database.batches).toHaveLength(1);
+      expect(database.batches[0]).toHaveLength(2);
+      expect(await rows()).toEqual({ k1: "c", k2: "b" });
+    });
+
+    it("gathers what comes while a batch is being written into the next one", async () => {
+      const release = database.hold();
+      const first = set("k0", "x");
+      await untilBatches(database, 1);
+      const rest = ["k1", "k2", "k3"].map((name) => set(name, "y"));
+      release();
+      await Promise.all([first, ...rest]);
+      expect(database.batches.map((batch) => batch.length)).toEqual([1, 3]);
+    });
+
+    it("ends a group at 1,024 stages and at 4 MiB", async () => {
+      await Promise.all(Array.from({ length: 2500 }, (_, index) => set(`k${index}`, "x")));
+      expect(database.batches.map((batch) => batch.length)).toEqual([1024, 1024, 452]);
+      database.batches.length = 0;
+      const large = Buffer.alloc(1024 * 1024);
+      await Promise.all(Array.from({ length: 6 }, (_, index) => store.write((tx) => tx.put(key(`k${index}`), large))));
+      expect(database.batches.map((batch) => batch.length)).toEqual([4, 2]);
+    });
+
+    it("drops the writes of a stage that throws, and no others", async () => {
+      const failing = store.write((tx) => {
+        tx.put(key("k1"), key("half"));
+        tx.del(key("k0"));
+        throw new RangeError("no such lot");
+      });
+      await Promise.all([set("k0", "a"), expect(failing).rejects.toThrow("no such lot"), set("k2", "c")]);
+      expect(await rows()).toEqual({ k0: "a", k2: "c" });
+    });
+
+    it("writes nothing where no stage wrote", async () => {
+      expect(await store.write((tx) => tx.get(key("k1")))).toBeUndefined();
+      expect(database.batches).toEqual([]);
+    });
+
+    it("refuses a stage that is not synchronous", async () => {
+      const slow = store.write(async (tx) => tx.put(key("k1"), key("late")));
+      await expect(slow).rejects.toThrow("expected it to be synchronous");
+      expect(await rows()).toEqual({});
+    });
+
+    it("refuses the use of a transaction after its stage", async () => {
+      const tx = await store.write((tx) => tx);
+      expect(() => tx.put(key("k1"), key("late"))).toThrow("after it had returned");
+      expect(() => tx.get(key("k1"))).toThrow("after it had returned");
+    });
+
+    it("runs effects of what is on disk, before its write resolves, and of nothing else", async () => {
+      const seen: string[] = [];
+      const failing = store.write((tx) => {
+        tx.onCommit(() => seen.push("never"));
+        throw new Error("dropped");
+      });
+      const good = store.write((tx) => {
+        tx.put(key("k1"), key("a"));
+        tx.onCommit(() => seen.push(store.getNow(key("k1"))?.toString() ?? "too early"));
+      });
+      await Promise.all([expect(failing).rejects.toThrow("dropped"), good.then(() => seen.push("resolved"))]);
+      expect(seen).toEqual(["a", "resolved"]);
+    });
+
+    it("runs hooks after each batch and before its writes resolve", async () => {
+      const seen: string[] = [];
+      store.afterCommit(async () => void seen.push(`hook ${await shown("k1")}`));
+      await set("k1", "a").then(() => seen.push("resolved"));
+      await store.write(() => undefined);
+      expect(seen).toEqual(["hook a", "resolved"]);
+    });
+
+    it("rejects the writes of a group whose hook fails", async () => {
+      let fails = true;
+      store.afterCommit(() => (fails ? Promise.reject(new Error("no space")) : Promise.resolve()));
+      await expect(set("k1", "a")).rejects.toMatchObject({ code: "store_unusable" });
+      fails = false;
+      await set("k2", "b");
+      expect(await rows()).toEqual({ k1: "a", k2: "b" });
+    });
+
+    it.each(["not-written", "written"] as const)("goes on after a batch that was %s and failed", async (fault) => {
+      await set("k0", "kept");
+      let hooked = 0;
+      store.afterCommit(async () => void (hooked += 1));
+      database.faults.push(fault);
+      const outcomes = await Promise.allSettled([set("k1", "a"), set("k2", "b")]);
+      expect(outcomes.map((outcome) => outcome.status)).toEqual(["rejected", "rejected"]);
+      expect(outcomes[0]).toMatchObject({ reason: { code: "store_unusable" } });
+      expect(hooked).toBe(0);
+      // Both or neither, and what comes next sees which.
+      const expected = fault === "written" ? { k0: "kept", k1: "a", k2: "b" } : { k0: "kept" };
+      expect(await store.write((tx) => tx.get(key("k2"))?.toString())).toBe(expected.k2);
+      await set("k3", "c");
+      expect(await rows()).toEqual({ ...expected, k3: "c" });
+      expect(database.reopened).toBe(1);
+    });
+
+    it("rejects while it cannot be opened again, and goes on once it can", async () => {
+      database.faults.push("not-written");
+      await expect(set("k1", "a")).rejects.toMatchObject({ code: "store_unusable" });
+      database.openFails = true;
+      await expect(set("k2", "b")).rejects.toMatchObject({ code: "store_unusable" });
+      await expect(store.get(key("k1"))).rejects.toMatchObject({ code: "store_unusable" });
+      expect(() => store.getNow(key("k1"))).toThrow(expect.objectContaining({ code: "store_unusable" }));
+      database.openFails = false;
+      await set("k3", "c");
+      expect(await rows()).toEqual({ k3: "c" });
+    });
+
+    it("reads ranges in the order of keys, from either end, as far as asked", async () => {
+      const names = Array.from({ length: 300 }, (_, index) => `k${String(index).padStart(3, "0")}`);
+      await Promise.all(names.map((name) => set(name, name)));
+      const read = async (o: { reverse?: boolean; limit?: number }) => {
+        const found: string[] = [];
+        for await (const [name] of store.range({ gte: key("k"), lt: key("l"), ...o })) found.push(name.toString());
+        return found;
+      };
+      expect(await read({})).toEqual(names);
+      expect(await read({ reverse: true })).toEqual(names.toReversed());
+      expect(await read({ limit: 2 })).toEqual(["k000", "k001"]);
+      expect(await read({ reverse: true, limit: 1 })).toEqual(["k299"]);
+    });
+
+    it("finishes what it has taken before it closes, and takes no more", async () => {
+      const release = database.hold();
+      const taken = [set("k1", "a"), set("k2", "b")];
+      const closed = store.close();
+      await expect(set("k3", "c")).rejects.toMatchObject({ code: "store_unusable" });
+      release();
+      await Promise.all([...taken, closed]);
+      store = await bed.open();
+      expect(await rows()).toEqual({ k1: "a", k2: "b" });
+    });
+
+    it("refuses a store of a newer version", async () => {
+      await store.write((tx) => tx.put(key("m/format"), key("2")));
+      await store.close();
+      await expect(bed.open()).rejects.toMatchObject({ code: "store_newer" });
+      store = await (await backend.make()).open();
+    });
+
+    it("holds what a model holds, whatever stages fail and batches break", async () => {
+      let run = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.array(fault, { maxLength: 4 }), async (steps, faults) => {
+          const prefix = `k${(run += 1)}/`;
+          const model = new Map<string, string>();
+          database.faults.splice(0, Infinity, ...faults);
+          for (const turn of chunks(steps, 5)) {
+            const good = turn.filter((one) => !one.fails);
+            const fault = good.length > 0 ? database.faults[0] : null;
+            const outcomes = await Promise.allSettled(turn.map((one) => store.write((tx) => play(tx, prefix, one))));
+            const rejected = turn.map((one) => one.fails || (fault ?? null) !== null);
+            expect(outcomes.map(({ status }) => status === "rejected")).toEqual(rejected);
+            if (fault !== "not-written") for (const { name, value } of good) model.set(name, value);
+            const found = await store.write((tx) => NAMES.map((name) => tx.get(key(prefix + name))?.toString()));
+            expect(found).toEqual(NAMES.map((name) => model.get(name)));
+          }
+        }),
+        { numRuns: 25 },
+      );
+    });
+  });
+}
+
+type Step = { name: string; value: string; fails: boolean };
+
+const NAMES = ["a", "b", "c", "d"];
+const step = fc.record({ name: fc.constantFrom(...NAMES), value: fc.string(), fails: fc.boolean() });
+const fault = fc.constantFrom("not-written" as const, "written" as const, null);
+
+function play(tx: Tx, prefix: string, step: Step): void {
+  tx.put(key(prefix + step.name), key(step.value));
+  if (step.fails) throw new Error("this stage fails");
+}
+
+function chunks<T>(list: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) => list.slice(index * size, (index + 1) * size));
+}
+
+function key(text: string): Buffer {
+  return Buffer.from(text);
+}
+
+async function untilBatches(database: FaultyDatabase, count: number): Promise<void> {
+  while (database.batches.length < count) await Promise.resolve();
+}
