@@ -35,6 +35,20 @@ export async function replaceFile(file: string, content: string, mode = 0o600): 
   });
 }
 
+/**
+ * Makes a folder and those above it (mode 0700). Not `mkdir` with `recursive`, which never returns where the system
+ * answers ENOENT below a folder that exists, as /proc does.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await makeOne(folder);
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT" || dirname(folder) === folder) throw error;
+    await makeFolder(dirname(folder));
+    await makeOne(folder);
+  }
+}
+
 /** The `code` of a system error, such as ENOENT; undefined for anything else. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
@@ -46,7 +60,7 @@ export function unusable(action: string, path: string, cause: unknown): RastroEr
   return new RastroError(
     {
       code: "store_unusable",
-      message: `${action} ${path} failed (${why}); check that the folder exists and belongs to whoever runs Rastro.`,
+      message: `${action} ${path} failed (${why}); let whoever runs Rastro write there, or name another folder in RASTRO_DATA.`,
       given: path,
       expected: "a path that can be read and written",
     },
@@ -54,9 +68,17 @@ export function unusable(action: string, path: string, cause: unknown): RastroEr
   );
 }
 
+async function makeOne(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
+}
+
 async function guarded<T>(file: string, write: (draft: string) => Promise<T>): Promise<T> {
   try {
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(file));
     return await write(`${file}.${randomUUID()}.new`);
   } catch (error) {
     throw unusable("Writing", file, error);

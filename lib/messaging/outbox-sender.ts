@@ -1,0 +1,259 @@
+import type { Logger } from "pino";
+import { RastroError, toProblem } from "../contracts/errors.ts";
+import { type EventBatch, ReceiptBatch } from "../contracts/events.ts";
+import { parseJson } from "../contracts/parse.ts";
+import { type OutboxOwner, topics } from "../contracts/topics.ts";
+import type { Link } from "./link.ts";
+import type { OutboxPort } from "./outbox-port.ts";
+import { firstBytes } from "./refused.ts";
+import { createSendWindow } from "./send-window.ts";
+import { type After, after as systemAfter, createSignal } from "./timing.ts";
+
+export type { OutboxPort } from "./outbox-port.ts";
+
+/** Counters since the start; `lastError` is null while receipts come. */
+export type SenderState = {
+  lastError: string | null;
+  /** Events that were sent and have no receipt yet. */
+  inFlight: number;
+  batches: number;
+  events: number;
+  receipts: number;
+  /** Times that a range was sent again because the receiver asked for it. */
+  resends: number;
+  /** Times that no receipt came in time. */
+  timeouts: number;
+};
+
+export type OutboxSender = {
+  /** Begins to send; what waits goes out with the next connection. */
+  start(): void;
+  /** Sends no more; a batch that is being read or settled is finished first. */
+  stop(): Promise<void>;
+  state(): SenderState;
+};
+
+export type OutboxSenderOptions = {
+  link: Link;
+  outbox: OutboxPort;
+  owner: OutboxOwner;
+  log: Logger;
+  now: () => number;
+  /** Events that may await a receipt. */
+  windowEvents?: number;
+  batchEvents?: number;
+  batchBytes?: number;
+  /** Without any receipt for so long, what was sent counts as lost. */
+  receiptTimeoutMs?: number;
+  after?: After;
+};
+
+/** Batches that may await the broker's acknowledgement: the socket, not the memory, sets the pace. */
+const UNACKNOWLEDGED = 4;
+
+/** After a time-out so many events are tried at a time, until a receipt comes: a receiver that is away costs little. */
+const PROBE_EVENTS = 16;
+
+/** How many times the receipt time-out grows while nothing comes: 5, 10, 15 s. */
+const SLOWEST = 3;
+
+/** A broker that refuses a batch without going away is asked again after this. */
+const REFUSED_PAUSE_MS = 1000;
+
+/**
+ * Sends an outbox to its book: strictly in order, a window of batches ahead of the receipts, from the oldest event
+ * without a receipt after each reconnection and whenever none came in time. It asks for nothing but receipts: what the
+ * broker acknowledges is still in the outbox. An event may arrive more than once and is counted once by the receiver.
+ */
+export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
+  const { outbox, link, owner } = o;
+  const windowEvents = o.windowEvents ?? 512;
+  const batchEvents = o.batchEvents ?? 128;
+  const receiptTimeoutMs = o.receiptTimeoutMs ?? 5000;
+  const after = o.after ?? systemAfter;
+  const window = createSendWindow();
+  const changed = createSignal();
+  const counts = { batches: 0, events: 0, receipts: 0, resends: 0, timeouts: 0 };
+  let lastError: string | null = null;
+  let unacknowledged = 0;
+  let silences = 0;
+  let resendAsked: number | null = null;
+  let pausing = false;
+  let stopped = false;
+  let subscribed = false;
+  let cancelSilence: (() => void) | null = null;
+  let settling: Promise<void> = Promise.resolve();
+  let running: Promise<void> | null = null;
+
+  async function run(): Promise<void> {
+    while (!stopped) {
+      if (!(await sendNext())) await changed.wait();
+    }
+  }
+
+  /** @returns false when there is nothing to do until something changes. */
+  async function sendNext(): Promise<boolean> {
+    const room = (silences > 0 ? PROBE_EVENTS : windowEvents) - window.inFlight;
+    if (!subscribed || !link.connected || pausing || room <= 0 || unacknowledged >= UNACKNOWLEDGED) return false;
+    const { generation, cursor } = window;
+    const entries = await readEntries(cursor, Math.min(room, batchEvents));
+    // While the store was read a receiver may have asked for something else, or the connection may have gone.
+    if (generation !== window.generation || stopped || !link.connected) return !stopped && link.connected;
+    if (entries.length === 0) return false;
+    window.sent(entries);
+    watchForSilence();
+    void publish({ v: 1, epoch: outbox.epoch, floor: outbox.floor(), events: entries.map((entry) => entry.signed) });
+    return true;
+  }
+
+  async function readEntries(from: number | null, maxEvents: number) {
+    try {
+      return await outbox.read({ from, maxEvents, maxBytes: o.batchBytes ?? 64 * 1024 });
+    } catch (error) {
+      fault("the outbox cannot be read", error);
+      pause();
+      return [];
+    }
+  }
+
+  async function publish(batch: EventBatch): Promise<void> {
+    const { generation } = window;
+    unacknowledged += 1;
+    try {
+      await link.publish(topics.events(owner, outbox.book), JSON.stringify(batch), { qos: 1 });
+      counts.batches += 1;
+      counts.events += batch.events.length;
+    } catch (error) {
+      lastError = toProblem(error).message;
+      if (generation === window.generation) {
+        window.stepBack();
+        pause();
+      }
+    } finally {
+      unacknowledged -= 1;
+      changed.raise();
+    }
+  }
+
+  function take(topic: string, payload: Buffer): void {
+    if (stopped) return;
+    try {
+      const batch = parseJson(ReceiptBatch, payload, `the receipts of ${owner.name}`);
+      if (batch.epoch !== outbox.epoch) return;
+      settling = settling.then(() => settle(batch));
+    } catch (error) {
+      o.log.warn({ topic, code: toProblem(error).code, payload: firstBytes(payload) }, "receipts that do not parse");
+    }
+  }
+
+  async function settle(batch: ReceiptBatch): Promise<void> {
+    try {
+      if (batch.receipts.length > 0) await outbox.settle(batch.receipts);
+    } catch (error) {
+      // Without the receipt on disk the event counts as not delivered and is sent again.
+      fault("receipts cannot be kept", error);
+      return;
+    }
+    const awaited = window.received(batch.receipts.map((receipt) => receipt.id));
+    counts.receipts += awaited;
+    if (awaited > 0) progressed();
+    if (batch.resend) resendFrom(batch.resend.from);
+    changed.raise();
+  }
+
+  function progressed(): void {
+    silences = 0;
+    resendAsked = null;
+    lastError = null;
+    cancelSilence?.();
+    cancelSilence = null;
+    if (window.inFlight > 0) watchForSilence();
+  }
+
+  /**
+   * Every batch behind a gap makes the receiver ask for the same range. The first asking is honoured; the others say
+   * nothing new until a receipt has come, and if what is sent again is lost too, the silence brings it back.
+   */
+  function resendFrom(from: number): void {
+    if (resendAsked === from) return;
+    resendAsked = from;
+    counts.resends += 1;
+    o.log.info({ book: outbox.book, from }, "the receiver asks for events again");
+    stepBack(Math.max(from, outbox.floor()));
+  }
+
+  function stepBack(from?: number): void {
+    cancelSilence?.();
+    cancelSilence = null;
+    window.stepBack(from);
+    changed.raise();
+  }
+
+  function watchForSilence(): void {
+    cancelSilence ??= after(receiptTimeoutMs * Math.min(silences + 1, SLOWEST), () => {
+      silences += 1;
+      counts.timeouts += 1;
+      resendAsked = null;
+      lastError = `no receipt of ${outbox.book} came within ${receiptTimeoutMs} ms`;
+      stepBack();
+    });
+  }
+
+  function pause(): void {
+    pausing = true;
+    const cancel = after(REFUSED_PAUSE_MS, () => {
+      pausing = false;
+      changed.raise();
+    });
+    endPause = () => {
+      cancel();
+      pausing = false;
+    };
+  }
+  let endPause = () => {};
+
+  function fault(what: string, error: unknown): void {
+    lastError = `${what}: ${toProblem(error).message}`;
+    o.log.error({ err: error, book: outbox.book, code: toProblem(error).code }, what);
+  }
+
+  function subscribe(): void {
+    link.subscribe(topics.receipts(owner, outbox.book), take).then(
+      () => {
+        subscribed = true;
+        changed.raise();
+      },
+      (error: unknown) => {
+        if (!stopped) fault("receipts cannot be subscribed", error);
+        if (error instanceof RastroError && error.code === "not_allowed" && !stopped) after(REFUSED_PAUSE_MS * 10, subscribe);
+      },
+    );
+  }
+
+  return {
+    start() {
+      if (running) return;
+      outbox.onStaged(() => changed.raise());
+      link.onUp(() => {
+        endPause();
+        silences = 0;
+        resendAsked = null;
+        stepBack();
+      });
+      link.onDown(() => {
+        lastError = "there is no connection to the broker";
+      });
+      subscribe();
+      running = run();
+    },
+    async stop() {
+      stopped = true;
+      cancelSilence?.();
+      endPause();
+      changed.raise();
+      await running;
+      await settling;
+    },
+    state: () => ({ ...counts, lastError, inFlight: window.inFlight }),
+  };
+}

@@ -1,0 +1,122 @@
+import { RastroError } from "../contracts/errors.ts";
+import {
+  OPERATIONS,
+  type OperationsOf,
+  type RequestInput,
+  ResponseEnvelope,
+  type ResponseOf,
+  type ServiceWithOperations,
+} from "../contracts/operations.ts";
+import { parseJson, parseValue } from "../contracts/parse.ts";
+import { filters, topics } from "../contracts/topics.ts";
+import type { Link } from "./link.ts";
+import { type After, after as systemAfter } from "./timing.ts";
+
+export type Requester = {
+  /**
+   * Asks a service and waits for its answer. A request whose connection goes is sent again, with the same id, as soon
+   * as there is one: services answer the second as they answered the first.
+   *
+   * @param options.timeoutMs - 10 seconds when left out; the service does not begin it after that either.
+   * @throws RastroError what the service answered; `timeout` when it did not; `not_reachable` (or `bad_credentials`)
+   *   when there was no connection at the end of the time, or the service is this side's broker away.
+   */
+  call<S extends ServiceWithOperations, O extends OperationsOf<S>>(
+    service: S,
+    operation: O,
+    body: RequestInput<S, O>,
+    options?: { timeoutMs?: number },
+  ): Promise<ResponseOf<S, O>>;
+};
+
+type Waiting = { topic: string; payload: string; resolve: (data: unknown) => void; reject: (error: RastroError) => void };
+
+/**
+ * Asks services in the name of a session.
+ *
+ * @param o.newId - ids of requests, each a topic segment and never used twice in the session.
+ * @param o.now - ms since 1970, by the hub's clock as this side knows it: services compare it with theirs.
+ */
+export function createRequester(o: {
+  link: Link;
+  user: string;
+  session: string;
+  newId: () => string;
+  now: () => number;
+  after?: After;
+}): Requester {
+  const waiting = new Map<string, Waiting>();
+  const after = o.after ?? systemAfter;
+  let subscribed: Promise<void> | null = null;
+
+  /** A subscription that was refused is asked for again by the next call. */
+  function subscribe(): Promise<void> {
+    subscribed ??= o.link.subscribe(filters.responsesTo(o.user, o.session), answer).catch((error: unknown) => {
+      subscribed = null;
+      throw error;
+    });
+    return subscribed;
+  }
+
+  function answer(topic: string, payload: Buffer): void {
+    const id = topic.split("/")[3] ?? "";
+    const asked = waiting.get(id);
+    if (!asked) return;
+    try {
+      const response = parseJson(ResponseEnvelope, payload, "the answer of a service");
+      if (response.status === "ok") asked.resolve(response.data);
+      else asked.reject(new RastroError(response.error));
+    } catch (error) {
+      asked.reject(error as RastroError);
+    }
+  }
+
+  /** A refused publish says nothing about the request: it goes out again with the next connection, or time runs out. */
+  function send(asked: Waiting): void {
+    o.link.publish(asked.topic, asked.payload, { qos: 1 }).catch((error: unknown) => {
+      if (error instanceof RastroError && error.code === "busy") asked.reject(error);
+    });
+  }
+
+  async function exchange(service: string, operation: string, body: unknown, timeoutMs: number): Promise<unknown> {
+    const id = o.newId();
+    const topic = topics.request(o.user, o.session, service, operation, id);
+    const payload = JSON.stringify({ v: 1, notAfter: new Date(o.now() + timeoutMs).toISOString(), body });
+    let cancel = () => {};
+    try {
+      return await new Promise<unknown>((resolve, reject) => {
+        const asked = { topic, payload, resolve, reject };
+        waiting.set(id, asked);
+        cancel = after(timeoutMs, () => reject(outOfTime(o.link, service, operation, timeoutMs)));
+        subscribe().then(() => waiting.has(id) && o.link.connected && send(asked), reject);
+      });
+    } finally {
+      cancel();
+      waiting.delete(id);
+    }
+  }
+
+  o.link.onUp(() => {
+    for (const asked of waiting.values()) send(asked);
+  });
+  return {
+    async call(service, operation, body, options = {}) {
+      const data = await exchange(service, operation, body, options.timeoutMs ?? 10_000);
+      return parseValue(responseSchema(service, operation), data, `the answer of ${service} to ${operation}`) as never;
+    },
+  };
+}
+
+function responseSchema<S extends ServiceWithOperations>(service: S, operation: OperationsOf<S>) {
+  const operations: Record<string, { response: import("zod").ZodType }> = OPERATIONS[service];
+  const found = operations[operation];
+  if (!found) throw new RastroError({ code: "unknown_operation", message: `${service} offers no operation ${operation}.` });
+  return found.response;
+}
+
+function outOfTime(link: Link, service: string, operation: string, timeoutMs: number): RastroError {
+  if (link.refusal) return link.refusal;
+  const code = link.connected ? "timeout" : "not_reachable";
+  const why = link.connected ? `it did not answer within ${timeoutMs} ms` : "there was no connection to the broker";
+  return new RastroError({ code, message: `Asking ${service} for ${operation} failed: ${why}.` });
+}
