@@ -1,6 +1,6 @@
 import type { MqttClient } from "mqtt";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type Broker, BROKERS, CONTROL_NOT_RUN, startBareAedes, type Users } from "./brokers.ts";
+import { type Broker, BROKERS, startBareAedes, startFor, type Users } from "./brokers.ts";
 
 const RETAINED = 300;
 const QUEUED = 100;
@@ -26,14 +26,9 @@ const expected = [
 ];
 
 describe.each(BROKERS)("a subscriber to # beside heavy QoS 0 traffic on $name", ({ start }) => {
-  it("gets every retained message, every will and every QoS 1 message", async ({ annotate }) => {
-    const broker = await start(users);
-    if (broker === null) {
-      console.warn(CONTROL_NOT_RUN);
-      await annotate(CONTROL_NOT_RUN, "warning");
-      return;
-    }
-    onTestFinished(() => broker.close());
+  it("gets every retained message, every will and every QoS 1 message", async (test) => {
+    const broker = await startFor(test, start, users);
+    if (broker === null) return;
     const seen = await watch(broker);
     const noise = await makeNoise(broker);
     await publishEverything(broker);
@@ -42,13 +37,9 @@ describe.each(BROKERS)("a subscriber to # beside heavy QoS 0 traffic on $name", 
     expect(seen.missing(expected)).toEqual([]);
   });
 
-  it("gets every retained state at the subscription", async ({ annotate }) => {
-    const broker = await start(users);
-    if (broker === null) {
-      await annotate(CONTROL_NOT_RUN, "warning");
-      return;
-    }
-    onTestFinished(() => broker.close());
+  it("gets every retained state at the subscription", async (test) => {
+    const broker = await startFor(test, start, users);
+    if (broker === null) return;
     const noise = await makeNoise(broker);
     await publishEverything(broker);
     const seen = await watch(broker);
