@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { arch, cpus, uptime } from "node:os";
 import { v7 } from "uuid";
 import manifest from "../package.json" with { type: "json" };
+import type { Summary } from "../lib/contracts/machine.ts";
 import { topics } from "../lib/contracts/topics.ts";
 import { sign } from "../lib/ledger/signature.ts";
-import { openLink } from "../lib/messaging/link.ts";
+import { type Link, openLink } from "../lib/messaging/link.ts";
 import { createOutboxSender } from "../lib/messaging/outbox-sender.ts";
 import { createDirectoryClient } from "../lib/runtime/directory-client.ts";
 import { type KeyPair, loadOrCreateKey } from "../lib/runtime/keys.ts";
@@ -14,26 +15,27 @@ import { readRunFile } from "../lib/runtime/run-files.ts";
 import { Outbox } from "../lib/storage/outbox.ts";
 import { Store } from "../lib/storage/store.ts";
 import { breathe } from "./breathe.ts";
-import { clockSource } from "./clock-state.ts";
+import { type ClockState, clockSource } from "./clock-state.ts";
 import { createDoor } from "./door/door.ts";
 import { loadDoorKey } from "./door/door-key.ts";
 import { createEntryIntake } from "./door/entry-intake.ts";
 import { everyInterval } from "./every.ts";
 import { openHostSources } from "./host/open-sources.ts";
-import { startSampler } from "./host/sampler.ts";
+import type { HostSources } from "./host/host-sources.ts";
+import { type HostFigures, type Sampler, startSampler } from "./host/sampler.ts";
 import { tidyUp } from "./housekeeping.ts";
 import { directoryUrl } from "./link/directory-url.ts";
-import { createHubTime } from "./link/hub-time.ts";
+import { createHubTime, type HubTime } from "./link/hub-time.ts";
 import { createPassword } from "./link/password.ts";
 import { agentStarted } from "./own-events.ts";
 import { createPresence } from "./presence/presence.ts";
 import { afterTimeout, createRepeats } from "./presence/repeats.ts";
-import { createRateMeter } from "./status/rate-meter.ts";
-import { createStatusFrame, UNKNOWN_STATUS } from "./status/status-frame.ts";
-import { createStatusLane } from "./status/status-lane.ts";
+import { createRateMeter, type RateMeter } from "./status/rate-meter.ts";
+import { createStatusFrame, type StatusFrame, UNKNOWN_STATUS } from "./status/status-frame.ts";
+import { createStatusLane, type StatusLane } from "./status/status-lane.ts";
 import { catchUpOf, millisecondTimer, startTicker } from "./status/ticker.ts";
 import { createLoadMeter, ownProcess } from "./summary/load-meter.ts";
-import { summaryOf } from "./summary/summary.ts";
+import { type OutboxReport, outboxReport, summaryOf } from "./summary/summary.ts";
 
 const APP = `edge-agent@${manifest.version}`;
 const DIRECTORY_TIMEOUT_MS = 2000;
@@ -46,108 +48,159 @@ await runProcess("edge-agent", start);
 
 /** Puts the agent together. What is opened first is closed last. */
 async function start(context: ProcessContext): Promise<void> {
-  const { settings, folders, log, health, onStop } = context;
-  const machine = settings.machine;
-  const boot = random(8).toString("hex");
-  const key = await loadOrCreateKey(folders.agentKey(machine));
+  const sources = await openHostSources();
+  context.onStop(() => sources.close());
+  const self = await identify(context, await sources.system());
   const hubTime = createHubTime({ ask: () => askTime(context), now: Date.now, clock, onFailure: noTime(context) });
   const clockState = () => ({ source: clockSource(), offsetMs: hubTime.offsetMs() });
 
-  const sources = await openHostSources();
-  onStop(() => sources.close());
-  const host = { os: await sources.system(), arch: arch(), cpus: cpus().length, node: process.version };
-  const frame = createStatusFrame(machine);
-  const sampler = startSampler({
-    ...{ sources, folder: folders.data, every: everyInterval, clock, log },
-    onSample: ({ cpu, mem, disk }) => frame.set({ ...UNKNOWN_STATUS, cpu, mem, disk }),
-  });
-  onStop(() => sampler.stop());
+  const frame = createStatusFrame(self.machine);
+  const sampler = sample(context, sources, frame);
+  const outboxes = await openOutboxes(context, self);
+  const links = openLinks(context, self, hubTime);
+  const senders = startSenders(context, self, { link: links.dealings, outboxes });
+  const status = startStatus(context, links.status, frame);
+  const reports = () => senders.map(({ outbox, sender }) => outboxReport(outbox, sender.state().lastError));
+  startSummary(context, self, { link: links.dealings, figures: sampler.figures, status, reports, clockState });
+  await openDoor(context, self, { outboxes, reports, clockState });
+  await recordStart(context, self, { outboxes, clockState });
+}
 
-  const { store, entries, acts } = await openOutboxes(context, key);
-  const plant = (await readPlant(settings.data)).id;
-  const password = createPassword({
-    ...{ machine, plant, privateKey: key.privateKey, hubTime },
-    nonce: () => random(12).toString("base64url"),
-  });
-  const presence = createPresence({
-    about: { machine, boot, app: APP, key: key.fingerprint },
-    now: Date.now,
-    repeats: createRepeats({ after: afterTimeout, clock }),
-    log,
-  });
-  // Two connections, so that a thousand statuses a second never stand before an event or a receipt (decision 2).
-  const connection = { url: settings.brokerUrl, name: machine, password, log, random };
-  const statusLink = openLink(connection);
-  onStop(() => statusLink.close());
-  const link = openLink({ ...connection, will: (name) => presence.will(name) });
-  onStop(() => link.close());
-  health.check("status connection", () => statusLink.connected || "not connected to the hub");
-  health.check("connection", () => link.connected || "not connected to the hub");
+type Self = { machine: string; boot: string; key: KeyPair; plant: string; host: Summary["host"] };
+type Outboxes = { store: Store; entries: Outbox; acts: Outbox };
+type ClockStateOf = () => ClockState;
 
+async function identify({ settings, folders }: ProcessContext, os: string): Promise<Self> {
+  const { machine } = settings;
+  return {
+    machine,
+    boot: random(8).toString("hex"),
+    key: await loadOrCreateKey(folders.agentKey(machine)),
+    plant: (await readPlant(settings.data)).id,
+    host: { os, arch: arch(), cpus: cpus().length, node: process.version },
+  };
+}
+
+function sample(context: ProcessContext, sources: HostSources, frame: StatusFrame): Sampler {
+  const onSample = ({ cpu, mem, disk }: HostFigures) => frame.set({ ...UNKNOWN_STATUS, cpu, mem, disk });
+  const { folders, log } = context;
+  const sampler = startSampler({ sources, folder: folders.data, every: everyInterval, clock, log, onSample });
+  context.onStop(() => sampler.stop());
+  return sampler;
+}
+
+async function openOutboxes(context: ProcessContext, { machine, key }: Self): Promise<Outboxes> {
+  const store = await Store.openFolder(context.folders.agentOutbox(machine));
+  context.onStop(() => store.close());
+  const signer = (bytes: Uint8Array) => sign(key.privateKey, bytes);
+  const options = { store, name: machine, app: APP, sign: signer, random, now: Date.now };
+  const entries = await Outbox.open({ ...options, book: "production" });
+  const acts = await Outbox.open({ ...options, book: "audit" });
+  const tidy = () =>
+    tidyUp({ store, outboxes: [entries, acts], entries }).catch((err: unknown) => {
+      context.log.warn({ err }, "old receipts were not put away; they are tried again later");
+    });
+  context.onStop(everyInterval(TIDY_EVERY_MS, () => void tidy()));
+  return { store, entries, acts };
+}
+
+/** Two connections, so that a thousand statuses a second never stand before an event or a receipt (decision 2). */
+function openLinks(context: ProcessContext, { machine, boot, key, plant }: Self, hubTime: HubTime) {
+  const { settings, log, health } = context;
+  const nonce = () => random(12).toString("base64url");
+  const password = createPassword({ machine, plant, privateKey: key.privateKey, hubTime, nonce });
+  const about = { machine, boot, app: APP, key: key.fingerprint };
+  const repeats = createRepeats({ after: afterTimeout, clock });
+  const presence = createPresence({ about, now: Date.now, repeats, after: afterTimeout, log });
+
+  const options = { url: settings.brokerUrl, name: machine, password, log, random };
+  const status = openLink(options);
+  context.onStop(() => status.close());
+  const dealings = openLink({ ...options, will: (connection) => presence.will(connection) });
+  context.onStop(() => dealings.close());
+  presence.follow(dealings).catch((err: unknown) => log.error({ err }, "the machine's own presence cannot be read"));
+  context.onStop(() => presence.farewell());
+  health.check("status connection", () => status.connected || "not connected to the hub");
+  health.check("connection", () => dealings.connected || "not connected to the hub");
+  return { status, dealings };
+}
+
+function startSenders(context: ProcessContext, { machine }: Self, o: { link: Link; outboxes: Outboxes }) {
   const owner = { kind: "machines", name: machine } as const;
-  const senders = [entries, acts].map((outbox) => createOutboxSender({ link, outbox, owner, log, now: Date.now }));
-  for (const sender of senders) {
+  const { log } = context;
+  return [o.outboxes.entries, o.outboxes.acts].map((outbox) => {
+    const sender = createOutboxSender({ link: o.link, outbox, owner, log, now: Date.now });
     sender.start();
-    onStop(() => sender.stop());
-  }
-  void presence
-    .follow(link)
-    .catch((err: unknown) => log.error({ err }, "the machine's own presence cannot be followed"));
-  onStop(() => presence.farewell());
+    context.onStop(() => sender.stop());
+    return { outbox, sender };
+  });
+}
 
+function startStatus(context: ProcessContext, link: Link, frame: StatusFrame) {
   const meter = createRateMeter(clock());
-  const lane = createStatusLane({ link: statusLink, frame, meter, wallClock: Date.now });
+  const lane = createStatusLane({ link, frame, meter, wallClock: Date.now });
   const catchUp = catchUpOf(process.platform);
   const ticker = startTicker({ clock, timer: millisecondTimer, periodMs: 1, catchUp, tick: lane.tick });
-  onStop(() => ticker.stop());
+  context.onStop(() => ticker.stop());
+  return { meter, lane };
+}
 
-  const reports = () => [entries, acts].map((outbox) => ({ book: outbox.book, ...outbox.depth(), lastError: null }));
+function startSummary(
+  context: ProcessContext,
+  { machine, host }: Self,
+  o: {
+    link: Link;
+    figures: HostFigures;
+    status: { meter: RateMeter; lane: StatusLane };
+    reports: () => OutboxReport[];
+    clockState: ClockStateOf;
+  },
+): void {
   const load = createLoadMeter(ownProcess);
-  const summary = () =>
-    summaryOf({
+  const topic = topics.summary(machine);
+  const publish = () => {
+    const summary = summaryOf({
       identity: { app: APP, host },
       t: Date.now(),
       uptimeS: { agent: Math.floor(process.uptime()), host: Math.floor(uptime()) },
-      rate: meter.take(clock()),
-      skipped: lane.skipped(),
-      outboxes: reports(),
-      clock: clockState(),
-      figures: sampler.figures,
+      rate: o.status.meter.take(clock()),
+      skipped: o.status.lane.skipped(),
+      outboxes: o.reports(),
+      clock: o.clockState(),
+      figures: o.figures,
       load: load(clock()),
     });
-  onStop(
-    everyInterval(SUMMARY_EVERY_MS, () => {
-      const payload = JSON.stringify(summary());
-      // Cut while publishing: the next second has a newer one.
-      if (link.connected)
-        link.publish(topics.summary(machine), payload, { qos: 0, retain: true }).catch(() => undefined);
-    }),
-  );
-
-  const newId = () => v7();
-  const tz = settings.tz;
-  const intake = createEntryIntake({ store, outbox: entries, machine, tz, now: Date.now, newId, clockState, breathe });
-  health.mount(createDoor({ key: await loadDoorKey(folders.doorKey(machine), random), intake, depth: reports, log }));
-
-  const tidy = () =>
-    tidyUp({ store, outboxes: [entries, acts], entries }).catch((err: unknown) =>
-      log.warn({ err }, "tidying up failed"),
-    );
-  onStop(everyInterval(TIDY_EVERY_MS, () => void tidy()));
-  const moment = { id: newId(), at: new Date().toISOString(), tz, clock: clockState() };
-  await store.write((tx) =>
-    acts.stage(tx, agentStarted({ machine, boot, app: APP, host, key: key.fingerprint }, moment)),
-  );
+    // One that is cut off is not missed: the next second has a newer one.
+    if (o.link.connected) o.link.publish(topic, JSON.stringify(summary), { retain: true }).catch(() => undefined);
+  };
+  context.onStop(everyInterval(SUMMARY_EVERY_MS, publish));
 }
 
-async function openOutboxes({ settings, folders, onStop }: ProcessContext, { privateKey }: KeyPair) {
-  const store = await Store.openFolder(folders.agentOutbox(settings.machine));
-  onStop(() => store.close());
-  const place = { store, name: settings.machine, app: APP, random, now: Date.now };
-  const signer = (bytes: Uint8Array) => sign(privateKey, bytes);
-  const entries = await Outbox.open({ ...place, book: "production", sign: signer });
-  const acts = await Outbox.open({ ...place, book: "audit", sign: signer });
-  return { store, entries, acts };
+async function openDoor(
+  { settings, folders, log, health }: ProcessContext,
+  { machine }: Self,
+  o: { outboxes: Outboxes; reports: () => OutboxReport[]; clockState: ClockStateOf },
+): Promise<void> {
+  const { store, entries: outbox } = o.outboxes;
+  const tools = { now: Date.now, newId: () => v7(), clockState: o.clockState, breathe };
+  const intake = createEntryIntake({ store, outbox, machine, tz: settings.tz, ...tools });
+  const key = await loadDoorKey(folders.doorKey(machine), random);
+  health.mount(createDoor({ key, intake, depth: o.reports, log }));
+}
+
+/** A full disk does not keep the agent from reporting: that it could not be recorded is logged, no more. */
+async function recordStart(
+  { settings, log }: ProcessContext,
+  { machine, boot, host, key }: Self,
+  { outboxes, clockState }: { outboxes: Outboxes; clockState: ClockStateOf },
+): Promise<void> {
+  const moment = { id: v7(), at: new Date().toISOString(), tz: settings.tz, clock: clockState() };
+  const draft = agentStarted({ machine, boot, app: APP, host, key: key.fingerprint }, moment);
+  try {
+    await outboxes.store.write((tx) => outboxes.acts.stage(tx, draft));
+  } catch (err) {
+    log.error({ err }, "the start could not be recorded");
+  }
 }
 
 /** The hub's run file is read each time: a hub that was started anew listens elsewhere. */

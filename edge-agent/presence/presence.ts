@@ -2,7 +2,7 @@ import { type Presence, Presence as PresenceSchema } from "../../lib/contracts/m
 import { parseJson } from "../../lib/contracts/parse.ts";
 import { topics } from "../../lib/contracts/topics.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import type { Repeats } from "./repeats.ts";
+import type { After, Repeats } from "./repeats.ts";
 
 /** As much of the link as presence needs. */
 export interface PresencePort {
@@ -17,7 +17,7 @@ export type About = { machine: string; boot: string; app: string; key: string | 
 
 export type Will = { topic: string; payload: string; qos: 1; retain: true };
 
-export type PresenceOptions = { about: About; now: () => number; repeats: Repeats; log: Logger };
+export type PresenceOptions = { about: About; now: () => number; repeats: Repeats; after: After; log: Logger };
 
 export interface PresenceKeeper {
   /** For the link: the will of a connection that is about to be made. `connection` is random and names it. */
@@ -36,7 +36,7 @@ export interface PresenceKeeper {
  * machine that is online. So the agent reads its own presence and repeats its word when it sees another one. Two
  * agents of the same id would answer each other for ever: repeats are spaced further and further apart.
  */
-export function createPresence({ about, now, repeats, log }: PresenceOptions): PresenceKeeper {
+export function createPresence({ about, now, repeats, after, log }: PresenceOptions): PresenceKeeper {
   const topic = topics.presence(about.machine);
   let connection = "none";
   let link: PresencePort | null = null;
@@ -81,9 +81,25 @@ export function createPresence({ about, now, repeats, log }: PresenceOptions): P
     farewell: async () => {
       gone = true;
       repeats.settle();
-      if (link?.connected) await publish(say("shutdown", false));
+      if (!link?.connected) return;
+      const said = publish(say("shutdown", false)).catch((error: unknown) => {
+        log.warn({ err: error }, "the farewell was not published; the will says that the machine is gone");
+      });
+      await within(FAREWELL_MS, said, after);
     },
   };
+}
+
+/** A broker that does not answer must not hold up the end. */
+const FAREWELL_MS = 1000;
+
+async function within(ms: number, done: Promise<void>, after: After): Promise<void> {
+  let cancel = () => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = after(ms, resolve);
+  });
+  await Promise.race([done, late]);
+  cancel();
 }
 
 /** Null for what is no presence at all, an empty payload among it: it has to be put right as well. */

@@ -17,7 +17,7 @@ function fakeHub() {
   };
   const port = () => {
     const ups: (() => void)[] = [];
-    const state = { connected: false };
+    const state = { connected: false, answers: true };
     const link: PresencePort = {
       get connected() {
         return state.connected;
@@ -25,6 +25,7 @@ function fakeHub() {
       publish: async (topic, payload, options) => {
         expect([topic, options]).toEqual([TOPIC, { qos: 1, retain: true }]);
         publish(payload);
+        if (!state.answers) await new Promise(() => undefined);
       },
       subscribe: async (filter, handler) => {
         expect(filter).toBe(TOPIC);
@@ -39,6 +40,7 @@ function fakeHub() {
       link,
       connect: () => ((state.connected = true), ups.forEach((up) => up())),
       cut: () => (state.connected = false),
+      stopAnswering: () => (state.answers = false),
     };
   };
   return { said, publish, raw: (bytes: string) => readers.forEach((read) => read(TOPIC, Buffer.from(bytes))), port };
@@ -48,7 +50,7 @@ function agent(hub: ReturnType<typeof fakeHub>, timing: ReturnType<typeof fakeTi
   const { log, lines } = recordingLog();
   const repeats = createRepeats({ after: timing.after, clock: timing.clock });
   const about = { machine: "ipc-07", boot, app: "edge-agent@0.1.0", key: "0123456789abcdef" };
-  const presence = createPresence({ about, now: () => 1_795_000_000_000, repeats, log });
+  const presence = createPresence({ about, now: () => 1_795_000_000_000, repeats, after: timing.after, log });
   return { presence, lines, port: hub.port() };
 }
 
@@ -148,6 +150,15 @@ describe("presence", () => {
     port.connect();
     timing.advance(600_000);
     expect(hub.said).toHaveLength(words + 1);
+  });
+
+  test("a broker that does not answer the farewell holds it up for a second, no longer", async () => {
+    const { port, presence, timing } = await started();
+    port.stopAnswering();
+    const ended = presence.farewell();
+    timing.advance(1000);
+    await ended;
+    expect(timing.pending()).toBe(0);
   });
 
   test("offline there is nobody to say farewell to", async () => {
