@@ -1,11 +1,13 @@
-/** What somebody needs who has just typed `npm start`. */
+/** What somebody needs to know who has just typed `npm start`. */
 export type ReadyFacts = {
   consoleUrl: string;
   mqttUrl: string;
   dataFolder: string;
   machine: string;
-  /** The one-time code of a first start without RASTRO_ADMIN_PASSWORD; null once there is an administrator. */
+  /** The one-time code while there is no administrator; null once there is one. */
   setupCode: string | null;
+  /** Whether the administrator `admin` was made at this start, with RASTRO_ADMIN_PASSWORD. */
+  adminCreated: boolean;
   tookMs: number;
 };
 
@@ -14,18 +16,19 @@ export function readyBlock(facts: ReadyFacts): string {
   const rows: [string, string][] = [
     ["Console", facts.consoleUrl],
     ["MQTT", `${facts.mqttUrl} (MQTT 3.1.1)`],
-    ["Sign in", facts.setupCode === null ? SIGN_IN : `npm run rastro -- setup --code ${facts.setupCode}`],
-    ...(facts.setupCode === null
-      ? []
-      : [["", "makes the first administrator; the code is good once"] satisfies [string, string]]),
+    ["Sign in", signInText(facts)],
     ["Data", facts.dataFolder],
-    ["Machine", `${facts.machine} (this computer; npm run rastro -- machine list --watch)`],
+    ["Machine", `${facts.machine} (this computer); all of them: npm run rastro -- machine list`],
     ["Add an entry", `npm run rastro -- entry add --machine ${facts.machine} --lot L-1 --good 10`],
     ["Stop", "Ctrl-C"],
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
-  return ["", `Rastro is ready (${(facts.tookMs / 1000).toFixed(1)} s).`, "", ...lines, ""].join("\n");
+  return ["", `Rastro is ready after ${(facts.tookMs / 1000).toFixed(1)} s.`, "", ...lines, ""].join("\n");
 }
 
-const SIGN_IN = "npm run rastro -- login";
+function signInText({ setupCode, adminCreated }: ReadyFacts): string {
+  if (setupCode !== null) return `make the first administrator: npm run rastro -- setup --code ${setupCode}`;
+  if (adminCreated) return "npm run rastro -- login --user admin (password: that of RASTRO_ADMIN_PASSWORD)";
+  return "npm run rastro -- login";
+}
