@@ -22,7 +22,7 @@ export function canonicalBytes(value: unknown): Buffer {
 }
 
 /** Where a value stands, for the message of a fault. */
-type Place = { key: string | number; within: Place | null } | null;
+type Place = { key: string | number; within: Place } | null;
 
 function textOf(value: unknown, place: Place, depth: number): string {
   switch (typeof value) {

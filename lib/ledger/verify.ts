@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { canonicalBytes } from "./canonical.ts";
-import { leafHash } from "./hash.ts";
+import { leafHash, nodeHash } from "./hash.ts";
 import type { HeadNote } from "./head-note.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord } from "./record.ts";
 import { fingerprint, importPublicKey, verifySignature } from "./signature.ts";
@@ -95,6 +95,8 @@ class Walk {
   readonly #signatures = { checked: 0, unsigned: 0, unknownKey: 0 };
   readonly #keys = new Map<string, { key: KeyObject; fingerprint: string } | null>();
   #count = 0;
+  /** The leaf of the record before, as it was decided. */
+  #previous: Buffer | null = null;
   #range: Range = EMPTY_RANGE;
   #rangeKnown = true;
 
@@ -129,9 +131,10 @@ class Walk {
   /** Decides what the leaf of a row is, names what disagrees with it and takes the leaf into the tree. */
   judge(row: Row, next: Row | null): void {
     const claimed = this.#claimOn(row, next);
-    const leaf = row.own === null ? this.#judgeMissing(row, claimed) : this.#judgePresent(row, row.own, claimed);
+    const leaf = row.own === null ? this.#judgeMissing(row, claimed) : this.#judgePresent(row, row.own, claimed, next);
     if (row.own !== null && leaf !== null && row.own.equals(leaf)) this.#inspect(row);
-    this.#grow(row.seq, leaf);
+    this.#grow(leaf);
+    this.#previous = leaf;
   }
 
   finish(size: number): VerifyOutcome {
@@ -164,18 +167,32 @@ class Walk {
     return row.node ?? claimed;
   }
 
-  #judgePresent(row: Row, own: Buffer, claimed: Buffer | null): Buffer {
+  #judgePresent(row: Row, own: Buffer, claimed: Buffer | null, next: Row | null): Buffer {
     const { seq, node } = row;
-    if (node !== null && own.equals(node)) {
-      if (claimed !== null && !claimed.equals(own)) this.#reportBrokenChain(seq, own, claimed);
-      return own;
+    const fitsClaim = claimed?.equals(own) ?? false;
+    if (node?.equals(own)) {
+      if (claimed === null || fitsClaim) return own;
+      if (!this.#parentBacks(seq, claimed, next)) {
+        this.#reportBrokenChain(seq, own, claimed);
+        return own;
+      }
+      this.#reportNode(0, seq, claimed, own);
+      this.#report(seq, "altered", recordAt(seq), hex(claimed), hex(own));
+      return claimed;
     }
-    if (node === null || claimed?.equals(own)) this.#report(seq, "index", { at: "node", level: 0, index: seq }, hex(own), hex(node));
-    if (claimed?.equals(own)) return own;
-    const expected = node ?? claimed;
-    if (expected === null) return own;
-    this.#report(seq, "altered", recordAt(seq), hex(expected), hex(own));
+    const expected = fitsClaim ? own : (node ?? claimed ?? own);
+    if (node === null || fitsClaim) this.#reportNode(0, seq, expected, node);
+    if (!expected.equals(own)) this.#report(seq, "altered", recordAt(seq), hex(expected), hex(own));
     return expected;
+  }
+
+  /** Whether the node above a leaf was made from what the next record says of it: then record and leaf were both changed. */
+  #parentBacks(seq: number, claimed: Buffer, next: Row | null): boolean {
+    const parent = attempt(() => this.#input.stored.node(1, Math.floor(seq / 2))).value;
+    const isLeft = seq % 2 === 0;
+    const sibling = isLeft ? (next?.own ?? null) : this.#previous;
+    if (parent === null || sibling === null) return false;
+    return (isLeft ? nodeHash(claimed, sibling) : nodeHash(sibling, claimed)).equals(parent);
   }
 
   #reportBrokenChain(seq: number, own: Buffer, claimed: Buffer): void {
@@ -228,19 +245,14 @@ class Walk {
   }
 
   /** Takes a leaf into the tree and compares the inner nodes that it completes. Ends where a leaf is not known. */
-  #grow(seq: number, leaf: Buffer | null): void {
-    if (!this.#rangeKnown) return;
-    if (leaf === null) {
-      this.#rangeKnown = false;
-      return;
-    }
+  #grow(leaf: Buffer | null): void {
+    if (leaf === null) this.#rangeKnown = false;
+    if (leaf === null || !this.#rangeKnown) return;
     const { range, completed } = appendLeaf(this.#range, leaf);
     this.#range = range;
     for (const { level, index, hash } of completed.slice(1)) {
-      const found = attempt(() => this.#input.stored.node(level, index));
-      if (found.value === null || !hash.equals(found.value)) {
-        this.#report(seq, "index", { at: "node", level, index }, hex(hash), found.fault ?? hex(found.value));
-      }
+      const found = attempt(() => this.#input.stored.node(level, index)).value;
+      if (found === null || !hash.equals(found)) this.#reportNode(level, index, hash, found);
     }
     this.#compareNote();
   }
@@ -252,6 +264,11 @@ class Walk {
     if (!root.equals(note.root)) {
       this.#report(Math.max(0, note.size - 1), "forked", { at: "note" }, hex(note.root), hex(root));
     }
+  }
+
+  /** A node stands for the records below it; it is named at the first of them. */
+  #reportNode(level: number, index: number, expected: Uint8Array, found: Uint8Array | null): void {
+    this.#report(index * 2 ** level, "index", { at: "node", level, index }, hex(expected), hex(found));
   }
 
   #report(seq: number, kind: FindingKind, place: Place, expected: string, found: string): void {

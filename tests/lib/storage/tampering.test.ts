@@ -1,0 +1,321 @@
+import { cp, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Level } from "level";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { VerifyReport } from "../../../lib/contracts/book.ts";
+import { canonicalBytes } from "../../../lib/ledger/canonical.ts";
+import { leafHash } from "../../../lib/ledger/hash.ts";
+import { type LedgerRecord, openRecord } from "../../../lib/ledger/record.ts";
+import { appendLeaf, EMPTY_RANGE } from "../../../lib/ledger/tree.ts";
+import { Book } from "../../../lib/storage/book.ts";
+import { encodeHead } from "../../../lib/storage/head-state.ts";
+import { HEAD_KEY, keys, u64 } from "../../../lib/storage/keys.ts";
+import { Store } from "../../../lib/storage/store.ts";
+import { idOf, inputFor, signer } from "../../suites/events.ts";
+
+/*
+ * Somebody with the disk in hand: the folder is opened with LevelDB alone and changed behind the book's back.
+ */
+
+const SIZE = 21;
+const machine = signer("ipc-07");
+const keyOf = (name: string) => (name === machine.name ? machine.raw : null);
+
+type Disk = Level<Buffer, Buffer>;
+let sound: string;
+let folder: string;
+
+beforeAll(async () => {
+  sound = await mkdtemp(join(tmpdir(), "rastro-sound-"));
+  await withBook(sound, async (book, store) => {
+    for (let n = 0; n < SIZE; n += 1) await store.write((tx) => book.append(tx, inputFor(n, machine), idOf(n)));
+  });
+});
+afterAll(() => rm(sound, { recursive: true }));
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "rastro-tampered-"));
+  await cp(sound, folder, { recursive: true });
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("an untouched book", () => {
+  it("verifies", async () => {
+    expect(await reportAfter(async () => undefined)).toMatchObject({ ok: true, size: SIZE, damaged: [] });
+  });
+});
+
+describe("a changed byte of a record", () => {
+  it.each([0, 1, 7, 8, 15, 16, SIZE - 1])("is named at record %i and nowhere else", async (seq) => {
+    const report = await reportAfter((disk) => change(disk, keys.record(seq), flipByte));
+    expect(named(report)).toEqual([[seq, "altered", keys.record(seq).toString("hex")]]);
+    expect(report.damaged[0]?.expected).not.toBe(report.damaged[0]?.found);
+  });
+
+  it("is named where the record still reads as one, in each field", async () => {
+    for (const alter of [
+      (record: LedgerRecord) => ({ ...record, prev: "0".repeat(64) }),
+      (record: LedgerRecord) => ({ ...record, seq: 3 }),
+      (record: LedgerRecord) => ({ ...record, event: { ...(record.event as object), payload: { good: 999 } } }),
+    ]) {
+      await restore();
+      const report = await reportAfter((disk) => change(disk, keys.record(9), rewrite(alter)));
+      expect(named(report)).toEqual([[9, "altered", keys.record(9).toString("hex")]]);
+    }
+  });
+
+  it("is named in two neighbours by themselves", async () => {
+    const report = await reportAfter(async (disk) => {
+      await change(disk, keys.record(5), flipByte);
+      await change(disk, keys.record(6), flipByte);
+    });
+    expect(named(report).map(([seq, kind]) => [seq, kind])).toEqual([[5, "altered"], [6, "altered"]]);
+  });
+
+  it("leaves the others readable and refuses to give this one out", async () => {
+    await tamper((disk) => change(disk, keys.record(9), flipByte));
+    await withBook(folder, async (book) => {
+      expect(book.damage).toBeNull();
+      expect(() => book.record(9)).toThrow(expect.objectContaining({ code: "book_damaged" }));
+      expect(() => book.prove(9)).toThrow(expect.objectContaining({ code: "book_damaged" }));
+      expect(book.record(8)).toMatchObject({ seq: 8 });
+      expect(book.prove(10)).toMatchObject({ record: { seq: 10 } });
+    });
+  });
+
+  it("of the last record stops the book", async () => {
+    await tamper((disk) => change(disk, keys.record(SIZE - 1), flipByte));
+    await expectStopped("altered");
+  });
+});
+
+describe("records that were removed", () => {
+  it.each([0, 1, 10, SIZE - 2])("from the middle are named: record %i", async (seq) => {
+    const report = await reportAfter((disk) => disk.del(keys.record(seq)));
+    expect(named(report)).toEqual([[seq, "missing", keys.record(seq).toString("hex")]]);
+  });
+
+  it("are named where their leaf was removed as well", async () => {
+    const report = await reportAfter(async (disk) => {
+      await disk.del(keys.record(10));
+      await disk.del(keys.node(0, 10));
+    });
+    expect(named(report)).toEqual([[10, "missing", keys.record(10).toString("hex")]]);
+  });
+
+  it.each([1, 5, SIZE])("from the tail are named at the first of %i", async (count) => {
+    const first = SIZE - count;
+    const report = await reportAfter((disk) => removeRecords(disk, first));
+    expect(named(report)).toEqual([[first, "truncated", keys.record(first).toString("hex")]]);
+    await expectStopped("truncated");
+  });
+
+  it.each([1, 5, SIZE])("from the tail with all that tells of them, the last %i, are known to the head note", async (count) => {
+    const first = SIZE - count;
+    const report = await reportAfter((disk) => cutWhole(disk, first));
+    expect(named(report)).toEqual([[first, "truncated", keys.record(first).toString("hex")]]);
+    await expectStopped("truncated");
+  });
+});
+
+describe("records that were exchanged, added or rewritten", () => {
+  it("are named where two changed places", async () => {
+    const report = await reportAfter(async (disk) => {
+      const [third, fourth] = [await disk.get(keys.record(3)), await disk.get(keys.record(4))];
+      await disk.put(keys.record(3), fourth as Buffer);
+      await disk.put(keys.record(4), third as Buffer);
+    });
+    expect(named(report).map(([seq, kind]) => [seq, kind])).toEqual([[3, "altered"], [4, "altered"]]);
+  });
+
+  it("are named where one was added behind the head", async () => {
+    const report = await reportAfter(async (disk) => disk.put(keys.record(SIZE), (await disk.get(keys.record(3))) as Buffer));
+    expect(named(report)).toContainEqual([SIZE, "index", HEAD_KEY.toString("hex")]);
+    await expectStopped("index");
+  });
+
+  it.each([8, 9, SIZE - 2])("are named where the leaf was made to fit: record %i", async (seq) => {
+    const report = await reportAfter((disk) => rewriteWithLeaf(disk, seq));
+    expect(named(report)).toEqual([
+      [seq, "index", keys.node(0, seq).toString("hex")],
+      [seq, "altered", keys.record(seq).toString("hex")],
+    ]);
+  });
+
+  it("are named where the tree was made to fit, but not the chain", async () => {
+    const report = await reportAfter(async (disk) => {
+      await change(disk, keys.record(9), moreGood);
+      await rebuildTree(disk, SIZE);
+    });
+    expect(named(report)).toEqual([
+      [10, "broken-chain", keys.record(10).toString("hex")],
+      [9, "bad-signature", keys.record(9).toString("hex")],
+      [SIZE - 1, "forked", Buffer.from("head.note").toString("hex")],
+    ]);
+  });
+
+  it("are known to the head note where everything was made to fit", async () => {
+    const report = await reportAfter((disk) => rewriteAll(disk, 9));
+    expect(named(report)).toEqual([
+      [9, "bad-signature", keys.record(9).toString("hex")],
+      [SIZE - 1, "forked", Buffer.from("head.note").toString("hex")],
+    ]);
+    await expectStopped("forked");
+  });
+
+  it("are named where bytes that are no record were booked", async () => {
+    const report = await reportAfter((disk) => rewriteAll(disk, 9, () => Buffer.from('{"seq": 9}')));
+    expect(named(report)).toContainEqual([9, "not-canonical", keys.record(9).toString("hex")]);
+  });
+
+  it("are named where a number does not follow", async () => {
+    const report = await reportAfter((disk) => rewriteAll(disk, 9, rewrite((record) => ({ ...record, seq: 7 }))));
+    expect(named(report)).toContainEqual([9, "broken-chain", keys.record(9).toString("hex")]);
+  });
+
+  it("are named where the first follows something", async () => {
+    const report = await reportAfter((disk) => rewriteAll(disk, 0, rewrite((record) => ({ ...record, prev: "1".repeat(64) }))));
+    expect(named(report)).toContainEqual([0, "broken-chain", keys.record(0).toString("hex")]);
+  });
+});
+
+describe("what was built from the records", () => {
+  it.each([
+    ["a leaf", 0, 13, 13],
+    ["an inner node", 2, 3, 12],
+    ["the node over the first sixteen", 4, 0, 0],
+  ])("is named: %s", async (_name, level, index, seq) => {
+    for (const harm of [(disk: Disk) => change(disk, keys.node(level, index), flipByte), (disk: Disk) => disk.del(keys.node(level, index))]) {
+      await restore();
+      expect(named(await reportAfter(harm))).toEqual([[seq, "index", keys.node(level, index).toString("hex")]]);
+    }
+  });
+
+  it("is named: an id that leads elsewhere or nowhere", async () => {
+    const key = keys.id(idOf(13));
+    expect(named(await reportAfter((disk) => disk.put(key, u64(4))))).toEqual([[13, "index", key.toString("hex")]]);
+    expect(named(await reportAfter((disk) => disk.del(key)))).toEqual([[13, "index", key.toString("hex")]]);
+  });
+
+  it("is named: a head that is gone, is no head, or has another tip or range", async () => {
+    const head = HEAD_KEY.toString("hex");
+    const harms = [
+      (disk: Disk) => disk.del(HEAD_KEY),
+      (disk: Disk) => disk.put(HEAD_KEY, Buffer.from("nonsense")),
+      (disk: Disk) => change(disk, HEAD_KEY, (bytes) => flipAt(bytes, 10)),
+      (disk: Disk) => change(disk, HEAD_KEY, (bytes) => flipAt(bytes, 50)),
+      (disk: Disk) => change(disk, HEAD_KEY, (bytes) => flipAt(bytes, 7)),
+    ];
+    for (const harm of harms) {
+      await restore();
+      const report = await reportAfter(harm);
+      expect(named(report).map(([, , key]) => key)).toContain(head);
+      expect(named(report).filter(([, kind]) => kind === "altered" || kind === "missing")).toEqual([]);
+      await expectStopped("(index|altered|truncated|forked)");
+    }
+  });
+});
+
+async function restore(): Promise<void> {
+  await rm(folder, { recursive: true });
+  await cp(sound, folder, { recursive: true });
+}
+
+async function withBook<T>(at: string, use: (book: Book, store: Store) => Promise<T>): Promise<T> {
+  const store = await Store.openFolder(join(at, "store"));
+  try {
+    const book = await Book.open({ store, name: "production", origin: "test/production", headNote: join(at, "head.note") });
+    try {
+      return await use(book, store);
+    } finally {
+      await book.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+async function tamper(harm: (disk: Disk) => Promise<unknown>): Promise<void> {
+  const disk: Disk = new Level(join(folder, "store"), { keyEncoding: "buffer", valueEncoding: "buffer" });
+  await disk.open();
+  await harm(disk);
+  await disk.close();
+}
+
+async function reportAfter(harm: (disk: Disk) => Promise<unknown>): Promise<VerifyReport> {
+  await tamper(harm);
+  return withBook(folder, (book) => book.verify({ keyOf }));
+}
+
+async function expectStopped(kind: string): Promise<void> {
+  await withBook(folder, async (book, store) => {
+    expect(book.damage).toMatch(new RegExp(`^${kind}: `));
+    const append = store.write((tx) => book.append(tx, inputFor(99, machine), idOf(99)));
+    await expect(append).rejects.toMatchObject({ code: "book_damaged" });
+  });
+}
+
+function named(report: VerifyReport): [number, string, string][] {
+  expect(report.ok).toBe(report.damaged.length === 0);
+  expect(report.damagedCount).toBe(report.damaged.length);
+  return report.damaged.map(({ seq, kind, key }) => [seq, kind, key]);
+}
+
+async function change(disk: Disk, key: Buffer, how: (bytes: Buffer) => Buffer): Promise<void> {
+  await disk.put(key, how((await disk.get(key)) as Buffer));
+}
+
+function flipByte(bytes: Buffer): Buffer {
+  return flipAt(bytes, Math.floor(bytes.length / 2));
+}
+
+function flipAt(bytes: Buffer, at: number): Buffer {
+  const flipped = Buffer.from(bytes);
+  flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
+  return flipped;
+}
+
+function rewrite(how: (record: LedgerRecord) => unknown): (bytes: Buffer) => Buffer {
+  return (bytes) => canonicalBytes(how(openRecord(bytes)));
+}
+
+async function removeRecords(disk: Disk, first: number): Promise<void> {
+  for (let seq = first; seq < SIZE; seq += 1) await disk.del(keys.record(seq));
+}
+
+/** Puts the store back to what it was at `size`, head, nodes and ids included. */
+async function cutWhole(disk: Disk, size: number): Promise<void> {
+  await removeRecords(disk, size);
+  for (let seq = size; seq < SIZE; seq += 1) await disk.del(keys.id(idOf(seq)));
+  for await (const [key] of disk.iterator({ gte: Buffer.from("n"), lt: Buffer.from("o") })) await disk.del(key);
+  await rebuildTree(disk, size);
+}
+
+async function rebuildTree(disk: Disk, size: number): Promise<void> {
+  let state = { range: EMPTY_RANGE, tip: null as Buffer | null };
+  for (let seq = 0; seq < size; seq += 1) {
+    const leaf = leafHash((await disk.get(keys.record(seq))) as Buffer);
+    const { range, completed } = appendLeaf(state.range, leaf);
+    for (const { level, index, hash } of completed) await disk.put(keys.node(level, index), hash);
+    state = { range, tip: leaf };
+  }
+  if (size === 0) await disk.del(HEAD_KEY);
+  else await disk.put(HEAD_KEY, encodeHead(state));
+}
+
+const moreGood = rewrite((record) => ({ ...record, event: { ...(record.event as object), payload: { good: 999 } } }));
+
+async function rewriteWithLeaf(disk: Disk, seq: number): Promise<void> {
+  await change(disk, keys.record(seq), moreGood);
+  await disk.put(keys.node(0, seq), leafHash((await disk.get(keys.record(seq))) as Buffer));
+}
+
+/** Rewrites one record and all that follows from it, as whoever holds the disk could. */
+async function rewriteAll(disk: Disk, first: number, how: (bytes: Buffer) => Buffer = moreGood): Promise<void> {
+  await change(disk, keys.record(first), how);
+  for (let seq = first + 1; seq < SIZE; seq += 1) {
+    const prev = leafHash((await disk.get(keys.record(seq - 1))) as Buffer).toString("hex");
+    await change(disk, keys.record(seq), rewrite((record) => ({ ...record, prev })));
+  }
+  await rebuildTree(disk, SIZE);
+}
