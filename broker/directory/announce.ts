@@ -32,7 +32,6 @@ export function announcePrincipals(o: {
   };
   const announceAll = () => o.directory.register.principals().forEach(announce);
   o.link.onUp(announceAll);
-  if (o.link.connected) announceAll();
   o.directory.register.onChange((principal) => {
     if (o.link.connected) announce(principal);
   });

@@ -52,9 +52,9 @@ export async function openRegister(o: { store: Store; outbox: Outbox; plantCreat
   return {
     get: (name) => records.get(name),
     bySub: (sub) => records.get(names.get(sub) ?? ""),
-    all: () => [...records.values()],
+    all: () => sorted(records),
     principal: (name) => principals.get(name),
-    principals: () => [...principals.values()],
+    principals: () => sorted(principals),
     onChange: (listener) => void listeners.push(listener),
     async add(record, event, also) {
       await o.store.write((tx) => {
@@ -77,6 +77,10 @@ export async function openRegister(o: { store: Store; outbox: Outbox; plantCreat
       announce(record);
     },
   };
+}
+
+function sorted<T>(byName: ReadonlyMap<string, T>): T[] {
+  return [...byName].toSorted(([one], [other]) => (one < other ? -1 : 1)).map(([, entry]) => entry);
 }
 
 export function unknownName(name: string): RastroError {

@@ -4,8 +4,9 @@ import { announcePrincipals } from "../../broker/directory/announce.ts";
 import { type Directory, openDirectory } from "../../broker/directory/directory.ts";
 import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
 import { directoryRoutes } from "../../broker/directory/http.ts";
+import type { NewPerson } from "../../broker/directory/people.ts";
 import { type Hub, startHub } from "../../broker/start-hub.ts";
-import { LOCAL_ADMIN, type PersonProfile, type Session } from "../../lib/contracts/directory.ts";
+import { LOCAL_ADMIN, type Session } from "../../lib/contracts/directory.ts";
 import { sign } from "../../lib/ledger/signature.ts";
 import { type Link, openLink } from "../../lib/messaging/link.ts";
 import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
@@ -13,10 +14,8 @@ import { startHealth } from "../../lib/runtime/health.ts";
 import { createKey, type KeyPair } from "../../lib/runtime/keys.ts";
 import { signToken } from "../../lib/runtime/token.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { CHEAP } from "./directory.ts";
 import { SILENT } from "./silent.ts";
-
-/** Hashing a password for real takes a quarter of a second; in tests it is the real algorithm at its lowest cost. */
-export const CHEAP = { memoryCost: 1024, timeCost: 2 };
 
 /** What signs in with a key: `password()` makes a fresh token for `openLink` or an MQTT client. */
 export type Keyed = { name: string; key: KeyPair; password: () => string };
@@ -39,7 +38,7 @@ export type TestHub = {
   addMachine(id: string, o?: { speaksFor?: string[] }): Promise<Keyed>;
   /** A machine that has a secret and signs nothing. */
   addDevice(id: string, o?: { speaksFor?: string[] }): Promise<{ name: string; secret: string }>;
-  addPerson(name: string, profile: PersonProfileName, password?: string): Promise<{ name: string; sub: string; password: string }>;
+  addPerson(name: string, profile: PersonProfile, password?: string): Promise<{ name: string; sub: string; password: string }>;
   addService(name: string): Promise<Keyed>;
   /** Starts a session: its token is an MQTT password. */
   signIn(name: string, password?: string): Promise<Session>;
@@ -48,7 +47,7 @@ export type TestHub = {
   close(): Promise<void>;
 };
 
-type PersonProfileName = (typeof PersonProfile._zod)["output"];
+type PersonProfile = NewPerson["profile"];
 
 /**
  * Starts a real hub with a real directory in this process, on free ports of loopback. The directory's stores are in
