@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { BookName } from "../contracts/names.ts";
 
 /** Every path below the data folder. Nothing else in the project spells one out. */
 export type Folders = ReturnType<typeof foldersOf>;
@@ -24,6 +25,9 @@ export function foldersOf(data: string) {
     production: join(data, "production"),
     audit: join(data, "audit"),
     fleet: join(data, "fleet"),
+    /** The store of a book. The head note lies beside it: putting an old copy of the store back must not bring its note along. */
+    bookStore: (book: BookName) => join(data, book, "store"),
+    headNote: (book: BookName) => join(data, book, "head.note"),
     agent: (machine: string) => join(data, "agents", machine),
     agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),
     /** Whoever can read it may hand in entries at the agent's door; mode 0600. */

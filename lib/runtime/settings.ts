@@ -25,7 +25,7 @@ export type Settings = {
   machine: string;
   /** IANA time zone of the place. */
   tz: string;
-  /** Wall time in `tz` at which books are verified each night: "02:00". */
+  /** Wall time in `tz` at which the audit book is verified each night: "02:00". */
   verifyAt: string;
   logLevel: z.infer<typeof LogLevel>;
 };

@@ -1,0 +1,162 @@
+import type { EventDraft } from "../../lib/contracts/events.ts";
+import type { Link } from "../../lib/messaging/link.ts";
+import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
+import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
+import type { Principals } from "../../lib/messaging/principals.ts";
+import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
+import type { Check } from "../../lib/runtime/health.ts";
+import type { Logger } from "../../lib/runtime/log.ts";
+import { refusalEvent, refusalOf } from "../../lib/runtime/refusal-event.ts";
+import { createRefusals } from "../../lib/runtime/refusals.ts";
+import { Book } from "../../lib/storage/book.ts";
+import { bookQueries } from "../../lib/storage/book-queries.ts";
+import { createIntake } from "../../lib/storage/intake.ts";
+import { Outbox } from "../../lib/storage/outbox.ts";
+import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
+import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
+import type { ServiceSelf } from "../../lib/storage/service-event.ts";
+import type { Store } from "../../lib/storage/store.ts";
+import { verifiedEvent } from "../../lib/storage/verified-event.ts";
+import { createChanges } from "./changes.ts";
+import { judgeMachineEvent } from "./machine-entries.ts";
+import { noteRefusals } from "./note-refusals.ts";
+import { createReads } from "./reads.ts";
+import { bringViewsUpToDate } from "./rebuild.ts";
+import { followRecords } from "./record.ts";
+import { openViews } from "./views.ts";
+
+export type ProductionOptions = {
+  store: Store;
+  link: Link;
+  principals: Principals;
+  personKeys: KeysOfPeople;
+  self: ServiceSelf;
+  /** Names the book for good. */
+  origin: string;
+  headNote?: string;
+  newId: () => string;
+  random: (bytes: number) => Buffer;
+  log: Logger;
+};
+
+export type Production = {
+  book: Book;
+  checks: Record<string, Check>;
+  /** Finishes what it has begun. Store and link stay the caller's to close. */
+  close(): Promise<void>;
+};
+
+/**
+ * Opens the book of production and puts it on the hub: answers requests, takes in what machines send, passes on to
+ * audit. Resolves when all of it works. With a damaged book it answers readers and takes in nothing, so that senders
+ * keep what they have.
+ */
+export async function startProduction(o: ProductionOptions): Promise<Production> {
+  const book = await openBook(o);
+  const outbox = await openOutbox(o);
+  followRecords({ book, outbox });
+  if (book.damage === null) await updateViews(o, book);
+
+  const tell = (draft: EventDraft) => o.store.write((tx) => void outbox.stage(tx, draft));
+  const { refusals, onRefused } = collectRefusals(o, tell);
+  await o.principals.whenLoaded();
+  const sender = createOutboxSender({
+    link: o.link,
+    outbox,
+    owner: { kind: "services", name: o.self.name },
+    log: o.log,
+    now: o.self.now,
+  });
+  sender.start();
+  const stopPruning = pruneRegularly({ outbox, onFault: (error) => o.log.error({ err: error }, "pruning the outbox failed") });
+  const receiver = book.damage === null ? await takeInEvents(o, book, onRefused) : null;
+  const handlers = noteRefusals("production", handlersOf(o, book, tell), onRefused);
+  await serve({ link: o.link, service: "production", principals: o.principals, handlers, onRefused, now: o.self.now, log: o.log });
+
+  return {
+    book,
+    checks: {
+      hub: () => o.link.connected || "not connected to the hub",
+      book: () => book.damage === null || `the book takes no records: ${book.damage}`,
+    },
+    async close() {
+      await receiver?.close();
+      refusals.close();
+      stopPruning();
+      await sender.stop();
+      await book.close();
+    },
+  };
+}
+
+async function openBook({ store, origin, headNote, log }: ProductionOptions): Promise<Book> {
+  const book = await Book.open({ store, name: "production", origin, ...(headNote !== undefined && { headNote }) });
+  if (book.damage !== null) log.error({ damage: book.damage }, "the book is damaged: it is read and verified, and takes no records");
+  return book;
+}
+
+function openOutbox({ store, self, random }: ProductionOptions): Promise<Outbox> {
+  const { name, app, sign, now } = self;
+  return Outbox.open({ store, book: "audit", name, app, sign, random, now });
+}
+
+async function updateViews({ store, log }: ProductionOptions, book: Book): Promise<void> {
+  const folded = await bringViewsUpToDate({ store, book });
+  if (folded > 0) log.info({ folded }, "views brought up to the book");
+}
+
+type Tell = (draft: EventDraft) => Promise<void>;
+type OnRefused = Parameters<typeof serve>[0]["onRefused"];
+
+/** What was refused goes to audit in counts, so that a flood of it stays a record a minute. */
+function collectRefusals({ principals, self, newId, log }: ProductionOptions, tell: Tell) {
+  const refusals = createRefusals({
+    emit: (report) => {
+      const draft = refusalEvent({
+        report,
+        principalOf: principals.bySub,
+        service: self.name,
+        id: newId(),
+        now: self.now(),
+        tz: self.tz,
+      });
+      tell(draft).catch((error: unknown) => log.error({ err: error, report }, "a refusal could not be put on record"));
+    },
+    now: self.now,
+  });
+  const onRefused: OnRefused = (refused) => refusals.note(refusalOf(principals.byName, refused));
+  return { refusals, onRefused };
+}
+
+function takeInEvents(o: ProductionOptions, book: Book, onRefused: OnRefused) {
+  const { store, principals, self, newId, link, log } = o;
+  const intake = createIntake({
+    store,
+    book,
+    principalOf: principals.byName,
+    self,
+    newId,
+    decide: (_tx, event, arrival) => ({ added: judgeMachineEvent(principals, event, arrival) }),
+  });
+  return receiveEvents({ link, book: "production", receive: intake.receive, onRefused, log });
+}
+
+function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"production"> {
+  const { store, principals, personKeys, self, newId } = o;
+  const views = openViews(store);
+  const keyOf = (name: string) => {
+    const key = principals.byName(name)?.publicKey ?? null;
+    return key === null ? null : Buffer.from(key, "base64");
+  };
+  return {
+    ...bookQueries(book, { keyOf }),
+    ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),
+    ...createChanges({ store, book, names: principals, personKeys, views, self }),
+    async "book-verify"(_body, caller) {
+      const report = await book.verify({ keyOf, now: self.now });
+      const cause = { why: "request" as const, actor: { sub: caller.sub, auth: caller.auth } };
+      await tell(verifiedEvent({ report, cause, id: newId(), now: self.now(), tz: self.tz }));
+      return report;
+    },
+  };
+}
