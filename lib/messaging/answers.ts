@@ -8,26 +8,33 @@ export type Answer = {
   topic: string;
   /** False until the broker has acknowledged it. */
   sent: boolean;
+  /** Length of the response; 0 while it is not known. */
+  bytes: number;
 };
 
 export type Answers = {
   find(key: string): Answer | undefined;
   add(key: string, answer: Answer): void;
+  /** To be called when the length of an answer's response is known. */
+  weigh(key: string, answer: Answer, bytes: number): void;
   unsent(): Answer[];
   readonly size: number;
 };
 
 /**
- * Answers kept for duplicates, at most `maximum` of them: the oldest go first. What goes early costs no correctness,
+ * Answers kept for duplicates, within a count and a size: the oldest go first. What goes early costs no correctness,
  * since changes carry ids of their own; a duplicate is then answered anew.
  */
-export function createAnswers(o: { now: () => number; maximum: number }): Answers {
+export function createAnswers(o: { now: () => number; maximumCount: number; maximumBytes: number }): Answers {
   const kept = new Map<string, Answer>();
+  let bytes = 0;
 
   function dropOld(): void {
     for (const [key, answer] of kept) {
-      if (kept.size < o.maximum && answer.keepUntil >= o.now()) break;
+      const fits = kept.size <= o.maximumCount && bytes <= o.maximumBytes;
+      if (fits && answer.keepUntil >= o.now()) break;
       kept.delete(key);
+      bytes -= answer.bytes;
     }
   }
 
@@ -37,9 +44,16 @@ export function createAnswers(o: { now: () => number; maximum: number }): Answer
       return answer && answer.keepUntil >= o.now() ? answer : undefined;
     },
     add(key, answer) {
-      dropOld();
+      bytes -= kept.get(key)?.bytes ?? 0;
       kept.delete(key);
       kept.set(key, answer);
+      dropOld();
+    },
+    weigh(key, answer, length) {
+      if (answer.bytes > 0 || kept.get(key) !== answer) return;
+      answer.bytes = length;
+      bytes += length;
+      dropOld();
     },
     unsent: () => [...kept.values()].filter((answer) => !answer.sent && answer.keepUntil >= o.now()),
     get size() {

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { RastroError, toProblem } from "../contracts/errors.ts";
+import { toProblem } from "../contracts/errors.ts";
 import { type EventBatch, ReceiptBatch } from "../contracts/events.ts";
 import { parseJson } from "../contracts/parse.ts";
 import { type OutboxOwner, topics } from "../contracts/topics.ts";
@@ -78,7 +78,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   let unacknowledged = 0;
   let silences = 0;
   let resendAsked: number | null = null;
-  let pausing = false;
+  let endPause: (() => void) | null = null;
   let stopped = false;
   let subscribed = false;
   let cancelSilence: (() => void) | null = null;
@@ -94,7 +94,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   /** @returns false when there is nothing to do until something changes. */
   async function sendNext(): Promise<boolean> {
     const room = (silences > 0 ? PROBE_EVENTS : windowEvents) - window.inFlight;
-    if (!subscribed || !link.connected || pausing || room <= 0 || unacknowledged >= UNACKNOWLEDGED) return false;
+    if (!subscribed || !link.connected || endPause || room <= 0 || unacknowledged >= UNACKNOWLEDGED) return false;
     const { generation, cursor } = window;
     const entries = await readEntries(cursor, Math.min(room, batchEvents));
     // While the store was read a receiver may have asked for something else, or the connection may have gone.
@@ -200,56 +200,53 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   }
 
   function pause(): void {
-    pausing = true;
+    if (endPause) return;
     const cancel = after(REFUSED_PAUSE_MS, () => {
-      pausing = false;
+      endPause = null;
       changed.raise();
     });
     endPause = () => {
       cancel();
-      pausing = false;
+      endPause = null;
     };
   }
-  let endPause = () => {};
 
   function fault(what: string, error: unknown): void {
     lastError = `${what}: ${toProblem(error).message}`;
     o.log.error({ err: error, book: outbox.book, code: toProblem(error).code }, what);
   }
 
-  function subscribe(): void {
-    link.subscribe(topics.receipts(owner, outbox.book), take).then(
-      () => {
-        subscribed = true;
-        changed.raise();
-      },
-      (error: unknown) => {
-        if (!stopped) fault("receipts cannot be subscribed", error);
-        if (error instanceof RastroError && error.code === "not_allowed" && !stopped) after(REFUSED_PAUSE_MS * 10, subscribe);
-      },
-    );
+  async function subscribe(): Promise<void> {
+    try {
+      await link.subscribe(topics.receipts(owner, outbox.book), take);
+      subscribed = true;
+      changed.raise();
+    } catch (error) {
+      if (!stopped) fault("receipts cannot be subscribed, so nothing is sent", error);
+    }
+  }
+
+  function reconnected(): void {
+    endPause?.();
+    silences = 0;
+    resendAsked = null;
+    lastError = null;
+    stepBack();
   }
 
   return {
     start() {
       if (running) return;
       outbox.onStaged(() => changed.raise());
-      link.onUp(() => {
-        endPause();
-        silences = 0;
-        resendAsked = null;
-        stepBack();
-      });
-      link.onDown(() => {
-        lastError = "there is no connection to the broker";
-      });
-      subscribe();
+      link.onUp(reconnected);
+      link.onDown(() => (lastError = "there is no connection to the broker"));
+      void subscribe();
       running = run();
     },
     async stop() {
       stopped = true;
       cancelSilence?.();
-      endPause();
+      endPause?.();
       changed.raise();
       await running;
       await settling;

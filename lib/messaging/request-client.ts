@@ -18,8 +18,8 @@ export type Requester = {
    * as there is one: services answer the second as they answered the first.
    *
    * @param options.timeoutMs - 10 seconds when left out; the service does not begin it after that either.
-   * @throws RastroError what the service answered; `timeout` when it did not; `not_reachable` (or `bad_credentials`)
-   *   when there was no connection at the end of the time, or the service is this side's broker away.
+   * @throws RastroError what the service answered; `timeout` when it did not; `not_reachable` when there was no
+   *   connection at the end of the time; `bad_credentials` as soon as the broker refuses the session.
    */
   call<S extends ServiceWithOperations, O extends OperationsOf<S>>(
     service: S,
@@ -98,6 +98,9 @@ export function createRequester(o: {
 
   o.link.onUp(() => {
     for (const asked of waiting.values()) send(asked);
+  });
+  o.link.onFatal((error) => {
+    for (const asked of waiting.values()) asked.reject(error);
   });
   return {
     async call(service, operation, body, options = {}) {

@@ -36,7 +36,8 @@ const MAXIMUM_AHEAD = 10 * MINUTE;
 /** Requests that may run at once; more are told `busy`. */
 const MAXIMUM_RUNNING = 1000;
 
-const MAXIMUM_KEPT = 10_000;
+/** Answers kept for duplicates. */
+const KEPT = { maximumCount: 10_000, maximumBytes: 32 * 1024 * 1024 };
 
 /** Brokers take packets of 256 KiB; an answer has to fit into one. */
 const MAXIMUM_ANSWER_BYTES = 250_000;
@@ -59,7 +60,7 @@ export async function serve<S extends ServiceWithOperations>(o: {
   now: () => number;
   log: Logger;
 }): Promise<{ state(): ServerState }> {
-  const answers = createAnswers({ now: o.now, maximum: MAXIMUM_KEPT });
+  const answers = createAnswers({ now: o.now, ...KEPT });
   const counts = { answered: 0, refused: 0, duplicates: 0, unparsed: 0, running: 0 };
 
   async function take(topic: string, payload: Buffer): Promise<void> {
@@ -89,8 +90,10 @@ export async function serve<S extends ServiceWithOperations>(o: {
       response: prepared.run(),
       topic: topics.response(request.user, request.session, request.request),
       sent: false,
+      bytes: 0,
     };
     if (!asked.taken) answers.add(asked.key, answer);
+    answers.weigh(asked.key, answer, Buffer.byteLength(await answer.response));
     await send(answer);
   }
 
