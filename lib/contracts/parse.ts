@@ -55,6 +55,15 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 
 function describe(value: unknown): string {
   if (value === undefined) return "missing";
-  const text = JSON.stringify(value) ?? typeof value;
+  const text = stringify(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}
+
+/** JSON.parse reads nesting of any depth, JSON.stringify runs out of stack at some thousands. */
+function stringify(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? typeof value;
+  } catch {
+    return "nested too deeply to show";
+  }
 }

@@ -42,7 +42,7 @@ export function checkEvent(raw: unknown, context: CheckContext): Checked {
 function checkSteps(raw: unknown, context: CheckContext): Checked {
   // Of what was sent, not of what the schema makes of it: these are the bytes that were signed. Before the schema,
   // since it bounds the depth to which the schema recurses.
-  const text = canonicalText(member(raw, "event") ?? null);
+  const text = canonicalText(member(raw, "event") ?? raw);
   const { event, sig } = parseValue(SignedEvent, raw, `an event of ${context.from.name}`);
   requireSource(event, context);
   requireOwner(event, context.book);

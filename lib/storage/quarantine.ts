@@ -65,5 +65,5 @@ function bytesOf(raw: unknown): Buffer {
 /** The id under which the sender knows it, where it can be made out. */
 function idOf(raw: unknown): string | null {
   const id = member(member(raw, "event"), "id");
-  return typeof id === "string" && id.length > 0 && id.length <= 64 ? id : null;
+  return typeof id === "string" && id.length > 0 && id.length <= 64 && id.isWellFormed() ? id : null;
 }
