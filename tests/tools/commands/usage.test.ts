@@ -1,0 +1,146 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { rastro } from "./cli.ts";
+
+let folder: string;
+let env: Record<string, string>;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "rastro-cli-"));
+  // A port on which nothing listens: none of these commands may get as far as to ask a hub.
+  env = { RASTRO_DATA: join(folder, "data"), XDG_CONFIG_HOME: folder, RASTRO_URL: "http://127.0.0.1:1" };
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const ADD = ["entry", "add", "--machine", "press-1", "--lot", "L-1"];
+const ID = "019ab3c4-5d6e-7f80-9123-456789abcdef";
+
+describe("wrong usage exits with 2 and says in one sentence what is expected", () => {
+  test.each([
+    [["frobnicate"], "unknown command 'frobnicate'; expected: rastro [options] [command]"],
+    [["entry"], "no command was given; expected: rastro entry [options] [command]"],
+    [["entry", "add", "--lot", "L-1"], "required option '--machine <id>' not specified"],
+    [[...ADD, "--goood", "1"], "unknown option '--goood' (Did you mean --good?)"],
+    [[...ADD, "--good"], "option '--good <pieces>' argument missing"],
+    [[...ADD, "extra"], "too many arguments"],
+    [[...ADD, "--good", "-1"], "Reading the entry failed: good is -1; expected: 0 or more pieces."],
+    [[...ADD, "--good", "1.5"], 'Reading the entry failed: good is "1.5"; expected: a whole number of pieces.'],
+    [[...ADD, "--good", "1.000"], 'good is "1.000"; expected: a whole number of pieces.'],
+    [[...ADD, "--good", "10000001"], "good is 10000001; expected: at most 10,000,000 pieces."],
+    [["entry", "add", "--machine", "Press 1", "--lot", "L-1"], 'machine is "Press 1"; expected: 1 to 63 of a-z, 0-9'],
+    [[...ADD, "--scrap", "2"], "expected: one --defect for each --scrap, in the same order."],
+    [[...ADD, "--scrap-of", "burr"], '--scrap-of is "burr"; expected: DEFECT=PIECES or DEFECT@LOCATION=PIECES.'],
+    [[...ADD, "--scrap-of", "burr=1", "--scrap-of", "burr=2"], "expected: each defect at each location once."],
+    [[...ADD, "--at", "2026-11-24T05:44:05"], "expected: an instant with its zone"],
+    [[...ADD, "--id", "7"], '--id failed: (whole) is "7"; expected: a lower-case UUID version 7.'],
+    [["entry", "correct", ID, "--good", "3"], "required option '--reason <code>' not specified"],
+    [
+      ["entry", "correct", ID, "--reason", "COUNT_FIX", "--text", "long enough text"],
+      "expected: what is to be changed",
+    ],
+    [
+      ["entry", "void", ID, "--reason", "OTHER", "--text", "short"],
+      "expected: a justification of at least 10 characters.",
+    ],
+    [["entry", "void", ID, "--reason", "BECAUSE", "--text", "long enough text"], 'code is "BECAUSE"'],
+    [["entry", "show", "12"], "expected: a lower-case UUID version 7."],
+    [["entry", "list", "--limit", "0"], "limit is 0"],
+    [["audit", "show", "twelve"], 'the number or id of the record failed: (whole) is "twelve"'],
+    [["audit", "verify", "--book", "diary"], 'Reading --book failed: (whole) is "diary"'],
+    [["user", "add", "Ana", "--profile", "operator", "--password-stdin"], 'name is "Ana"'],
+    [["user", "add", "ana", "--profile", "king", "--password-stdin"], 'profile is "king"'],
+    [["user", "add", "ana", "--profile", "operator"], "standard input is no terminal"],
+    [["machine", "add", "press.1"], 'id is "press.1"'],
+    [["machine", "list", "--watch", "--json"], "expected: one of the two"],
+  ])("%j", async (args, sentence) => {
+    const { stdout, stderr, exit } = await rastro(args, env);
+    expect(stderr).toContain(sentence);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(exit).toBe(2);
+    if (!args.includes("--json")) expect(stdout).toBe("");
+  });
+
+  test("with --json the problem is the one value on stdout", async () => {
+    const done = await rastro([...ADD, "--good", "-1", "--json"], env);
+    expect(done.exit).toBe(2);
+    expect(done.json()).toEqual({
+      error: {
+        code: "schema",
+        message: "Reading the entry failed: good is -1; expected: 0 or more pieces.",
+        field: "good",
+        given: "-1",
+        expected: "0 or more pieces",
+      },
+    });
+    const unknown = await rastro(["entry", "add", "--json", "--what"], env);
+    expect(unknown.json()).toMatchObject({ error: { code: "schema" } });
+  });
+
+  test("an empty or short password on standard input", async () => {
+    const args = ["user", "add", "ana", "--profile", "operator", "--password-stdin"];
+    expect(await rastro(args, env)).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining("the password as one line"),
+    });
+    const short = await rastro(args, env, "1234567\n");
+    expect(short).toMatchObject({ exit: 2, stderr: expect.stringContaining("a password of at least 8 characters") });
+  });
+});
+
+describe("help", () => {
+  test.each([
+    [[], ["Exit codes:", "3  not reachable", "Examples:", "RASTRO_USER"]],
+    [
+      ["entry", "add"],
+      ["--scrap-of", "rastro entry add --machine press-1"],
+    ],
+    [
+      ["entry", "correct"],
+      ["COUNT_FIX", "rastro entry correct"],
+    ],
+    [["audit", "verify"], ["rastro audit verify --book production --json"]],
+    [["setup"], ["rastro setup --code"]],
+  ])("of %j goes to stdout with examples and exits with 0", async (args, parts) => {
+    const { stdout, stderr, exit } = await rastro([...args, "--help"], env);
+    expect({ stderr, exit }).toEqual({ stderr: "", exit: 0 });
+    for (const part of parts) expect(stdout).toContain(part);
+  });
+});
+
+describe("no hub", () => {
+  test("without anything to sign in with: 4, with what there is to do", async () => {
+    const done = await rastro(["entry", "totals"], env);
+    expect(done).toMatchObject({ exit: 4, stdout: "" });
+    expect(done.stderr).toContain("rastro login");
+  });
+
+  test("nothing listens: 3", async () => {
+    const named = { ...env, RASTRO_USER: "ana", RASTRO_PASSWORD: "a long password" };
+    const done = await rastro(["entry", "totals", "--json"], named);
+    expect(done.exit).toBe(3);
+    expect(done.json()).toMatchObject({ error: { code: "not_reachable" } });
+  });
+
+  test("half of a name and password: 2", async () => {
+    const done = await rastro(["entry", "totals"], { ...env, RASTRO_USER: "ana" });
+    expect(done).toMatchObject({
+      exit: 2,
+      stderr: expect.stringContaining("RASTRO_USER and RASTRO_PASSWORD together"),
+    });
+  });
+
+  test("a setting that does not fit: 2", async () => {
+    const done = await rastro(["entry", "totals"], { ...env, RASTRO_HTTP_PORT: "many" });
+    expect(done).toMatchObject({ exit: 2, stderr: expect.stringContaining("RASTRO_HTTP_PORT") });
+  });
+
+  test("no agent on this machine: 3", async () => {
+    const done = await rastro([...ADD, "--good", "1", "--at-agent"], env);
+    expect(done).toMatchObject({ exit: 3, stderr: expect.stringContaining("no agent runs with the data folder") });
+  });
+
+  test("logging out without a stored sign-in is done", async () => {
+    expect(await rastro(["logout"], env)).toMatchObject({ exit: 0, stdout: "There was no stored sign-in.\n" });
+  });
+});
