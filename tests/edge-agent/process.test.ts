@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
-import { EventBatch, type Receipt, SignedEvent } from "../../lib/contracts/events.ts";
+import { type EventBatch, type Receipt, SignedEvent } from "../../lib/contracts/events.ts";
 import { Presence, Status, Summary } from "../../lib/contracts/machine.ts";
 import type { BookName } from "../../lib/contracts/names.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
@@ -76,7 +76,7 @@ async function book(hub: TestHub, name: BookName) {
     link,
     book: name,
     receive,
-    onRefused: (refused) => expect.unreachable(String(refused)),
+    onRefused: (refused) => expect.unreachable(JSON.stringify(refused)),
     log: SILENT,
   });
   return booked;
