@@ -20,7 +20,12 @@ export function watchAccess(o: { refusals: Pick<Refusals, "note">; log: Logger }
         o.log.info({ kind, user, address, client: subject }, "admitted");
         return;
       }
-      o.refusals.note({ principal: user ?? NOBODY, address, code, detail: subject === null ? kind : `${kind}: ${subject}` });
+      o.refusals.note({
+        principal: user ?? NOBODY,
+        address,
+        code,
+        detail: subject === null ? kind : `${kind}: ${subject}`,
+      });
     },
     ofRequest({ user, address, code, path }) {
       o.refusals.note({ principal: user ?? NOBODY, address, code, detail: `request-refused: ${path}` });

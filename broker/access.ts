@@ -29,7 +29,9 @@ export function accessOf(principal: Principal): Access {
 }
 
 /** Reads accesses by name from the directory's snapshot, for what has no connection: stored wills and queues of absent clients. */
-export function accessByName(principalOf: (name: string) => Principal | undefined): (name: string) => Access | undefined {
+export function accessByName(
+  principalOf: (name: string) => Principal | undefined,
+): (name: string) => Access | undefined {
   const known = new Map<string, Access>();
   return (name) => {
     const principal = principalOf(name);

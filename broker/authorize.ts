@@ -19,7 +19,7 @@ type Connection = { access: Access; order: ReturnType<PublishOrder["connection"]
 export function authorizeHooks(o: {
   connectionOf: (client: Client) => Connection | undefined;
   accessOfName: (name: string) => Access | undefined;
-  order: () => PublishOrder;
+  order: PublishOrder;
   counters: HubCounters;
   onAccess: OnAccess;
   /** Tells the sender of a refused publish, where there is a way to. */
@@ -46,7 +46,7 @@ export function authorizeHooks(o: {
       }
       // A closed connection publishes nothing but its will, which must not wait for packets that may never come through.
       if (client.closed) return done(null);
-      o.order().admit(order, packet, () => done(null));
+      o.order.admit(order, packet, () => done(null));
     },
 
     authorizeSubscribe(client, subscription, done) {

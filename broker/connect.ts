@@ -8,7 +8,7 @@ import { type Access, accessOf } from "./access.ts";
 import type { Authenticator, Verdict } from "./admission.ts";
 
 /** Return codes of CONNACK, MQTT 3.1.1 §3.2.2.3. */
-const RETURN_CODE = { protocol: 1, identifier: 2, unavailable: 3, credentials: 4, notAuthorized: 5 } as const;
+const RETURN_CODE = { protocol: 1, identifier: 2, unavailable: 3, credentials: 4, notAuthorized: 5 };
 const LONGEST_CLIENT_ID = 256;
 
 type Refusal = { returnCode: number; code: ErrorCode; detail: string };
@@ -18,6 +18,10 @@ const REFUSED: Record<Extract<Verdict, { refused: string }>["refused"], Refusal>
   locked_out: { returnCode: RETURN_CODE.notAuthorized, code: "locked_out", detail: "too many failures" },
   busy: { returnCode: RETURN_CODE.unavailable, code: "busy", detail: "too many sign-ins at once" },
 };
+
+const FAULT: Refusal = { returnCode: RETURN_CODE.unavailable, code: "internal", detail: "a fault inside the hub" };
+
+type AuthenticateDone = Parameters<NonNullable<AedesOptions["authenticate"]>>[3];
 
 /** Makes Aedes's two hooks around CONNECT. */
 export function connectHooks(o: {
@@ -45,33 +49,37 @@ export function connectHooks(o: {
     },
 
     authenticate(client, username, password, done) {
-      const user = username ?? "";
-      const address = addressOf(client);
-      o.authenticator
-        .authenticate({ user, password: password?.toString("utf8") ?? "", address })
-        .then((verdict) => {
-          if ("refused" in verdict) {
-            const { code } = REFUSED[verdict.refused];
-            o.onAccess({ kind: "sign-in-refused", user, address, code, subject: null });
-            return done(withReturnCode(REFUSED[verdict.refused]), false);
-          }
-          const access = accessOf(verdict.principal);
-          const will = (client as AedesClient)._will;
-          if (will && !access.mayPublish(will.topic)) {
-            o.onAccess({ kind: "connection-refused", user, address, code: "not_allowed", subject: will.topic });
-            const detail = `will on ${will.topic}`;
-            return done(withReturnCode({ returnCode: RETURN_CODE.notAuthorized, code: "not_allowed", detail }), false);
-          }
-          o.admitted(client, access, verdict.session);
-          o.onAccess({ kind: "admitted", user, address, code: null, subject: client.id });
-          done(null, true);
-        })
-        .catch((error: unknown) => {
-          o.log.error({ err: error, user }, "a sign-in failed for a reason inside the hub");
-          done(withReturnCode({ returnCode: RETURN_CODE.unavailable, code: "internal", detail: "fault" }), false);
-        });
+      void answer(client, username ?? "", password?.toString("utf8") ?? "", done);
     },
   };
+
+  async function answer(client: Client, user: string, password: string, done: AuthenticateDone): Promise<void> {
+    const refusal = await admit(client, user, password).catch((error: unknown) => {
+      o.log.error({ err: error, user }, "a sign-in failed for a reason inside the hub");
+      return FAULT;
+    });
+    if (refusal === null) done(null, true);
+    else done(withReturnCode(refusal), false);
+  }
+
+  async function admit(client: Client, user: string, password: string): Promise<Refusal | null> {
+    const address = addressOf(client);
+    const verdict = await o.authenticator.authenticate({ user, password, address });
+    if ("refused" in verdict) {
+      const refusal = REFUSED[verdict.refused];
+      o.onAccess({ kind: "sign-in-refused", user, address, code: refusal.code, subject: null });
+      return refusal;
+    }
+    const access = accessOf(verdict.principal);
+    const will = (client as AedesClient)._will;
+    if (will && !access.mayPublish(will.topic)) {
+      o.onAccess({ kind: "connection-refused", user, address, code: "not_allowed", subject: will.topic });
+      return { returnCode: RETURN_CODE.notAuthorized, code: "not_allowed", detail: `will on ${will.topic}` };
+    }
+    o.admitted(client, access, verdict.session);
+    o.onAccess({ kind: "admitted", user, address, code: null, subject: client.id });
+    return null;
+  }
 }
 
 /** The peer's address; empty when the connection is gone already. */
@@ -108,5 +116,7 @@ function refuse(client: Client, refusal: Refusal, done: (error: Error) => void):
 }
 
 function withReturnCode({ returnCode, detail }: Refusal): AuthenticateError {
-  return Object.assign(new Error(`connection refused: ${detail}`), { returnCode }) as AuthenticateError;
+  // Aedes types the code as a const enum, which type stripping cannot resolve.
+  const error: unknown = Object.assign(new Error(`connection refused: ${detail}`), { returnCode });
+  return error as AuthenticateError;
 }

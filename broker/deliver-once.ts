@@ -30,18 +30,18 @@ export function deliverOnce(client: AedesClient, brokerId: string, mayReceive: (
 
   client.deliver0 = (packet, done) => {
     const leftToOther = packet.qos > 0 && hasQueuedSubscription(client, packet.topic);
-    if (leftToOther || !mayReceive(packet.topic) || isCopy(packet)) return void setImmediate(done);
-    deliver0(packet, done);
+    if (leftToOther || !mayReceive(packet.topic) || isCopy(packet)) setImmediate(done);
+    else deliver0(packet, done);
   };
   client.deliverQoS = (packet, done) => {
-    if (packet.qos === 0) return client.deliver0(packet, done);
-    if (!mayReceive(packet.topic) || isCopy(packet)) return void setImmediate(done);
-    deliverQoS(packet, done);
+    if (packet.qos === 0) client.deliver0(packet, done);
+    else if (!mayReceive(packet.topic) || isCopy(packet)) setImmediate(done);
+    else deliverQoS(packet, done);
   };
 }
 
 function neutralise(duplicates: Record<string, number>, brokerId: string): void {
-  Object.defineProperty(duplicates, brokerId, { get: () => 0, set: () => undefined, configurable: true });
+  Object.defineProperty(duplicates, brokerId, { get: () => 0, set() {}, configurable: true });
 }
 
 function hasQueuedSubscription(client: AedesClient, topic: string): boolean {

@@ -10,6 +10,8 @@ type ConnectionOrder = { pending: number; waiting: { qos: number; go: () => void
 
 /** Keeps what one connection publishes in the order in which it came, across QoS 0 and 1. */
 export interface PublishOrder {
+  /** Watches what the broker emits. Once, before the first connection. */
+  attach(broker: AedesBroker): void;
   connection(): ConnectionOrder;
   /** Calls `go` when the packet's turn has come: at once, unless a QoS 1 publish of the same connection is on its way. */
   admit(connection: ConnectionOrder, packet: PublishPacket, go: () => void): void;
@@ -23,7 +25,7 @@ export interface PublishOrder {
  *
  * Relies on QoS 0 being emitted within `publish` (see {@link keepRetainedAtOnce}).
  */
-export function keepPublishOrder(broker: AedesBroker): PublishOrder {
+export function createPublishOrder(): PublishOrder {
   const onTheirWay = new Map<number, ConnectionOrder>();
 
   const release = (order: ConnectionOrder) => {
@@ -43,27 +45,28 @@ export function keepPublishOrder(broker: AedesBroker): PublishOrder {
     release(order);
   };
 
-  const publish = broker.publish.bind(broker);
-  broker.publish = (packet: Tagged & Partial<AedesPublishPacket>, client, done) => {
-    const order = packet[ORDER];
-    if (order === undefined) return publish(packet, client, done);
-    const counter = ++broker.counter;
-    packet.brokerId = broker.id;
-    packet.brokerCounter = counter;
-    onTheirWay.set(counter, order);
-    publish(packet, client, (error) => {
-      settle(counter);
-      done(error);
-    });
-  };
-  const emit = broker.mq.emit.bind(broker.mq);
-  broker.mq.emit = (packet, done) => {
-    const result = emit(packet, done);
-    if (packet.qos === 1) settle(packet.brokerCounter);
-    return result;
-  };
-
   return {
+    attach(broker) {
+      const publish = broker.publish.bind(broker);
+      broker.publish = (packet: Tagged & Partial<AedesPublishPacket>, client, done) => {
+        const order = packet[ORDER];
+        if (order === undefined) return publish(packet, client, done);
+        const counter = ++broker.counter;
+        packet.brokerId = broker.id;
+        packet.brokerCounter = counter;
+        onTheirWay.set(counter, order);
+        publish(packet, client, (error) => {
+          settle(counter);
+          done(error);
+        });
+      };
+      const emit = broker.mq.emit.bind(broker.mq);
+      broker.mq.emit = (packet, done) => {
+        const result = emit(packet, done);
+        if (packet.qos === 1) settle(packet.brokerCounter);
+        return result;
+      };
+    },
     connection: () => ({ pending: 0, waiting: [] }),
     admit(order, packet: Tagged, go) {
       if (packet.qos === 2) return go();
@@ -84,6 +87,7 @@ export function keepPublishOrder(broker: AedesBroker): PublishOrder {
  */
 export function keepRetainedAtOnce(persistence: AedesBroker["persistence"], onError: (error: unknown) => void): void {
   const store = persistence.storeRetained.bind(persistence);
+  // oxlint-disable-next-line unicorn/no-thenable -- Aedes calls then() itself, and an answer at once is the point
   const stored = { then: (done: () => unknown) => done() } as unknown as PromiseLike<void>;
   persistence.storeRetained = (packet) => {
     store(packet).then(undefined, onError);

@@ -11,7 +11,7 @@ import { authorizeHooks } from "./authorize.ts";
 import { connectHooks } from "./connect.ts";
 import { deliverOnce } from "./deliver-once.ts";
 import { queueOnlyReceivable } from "./offline-queue.ts";
-import { keepPublishOrder, keepRetainedAtOnce, type PublishOrder } from "./publish-order.ts";
+import { createPublishOrder, keepRetainedAtOnce, type PublishOrder } from "./publish-order.ts";
 import { refusedRequest } from "./refuse-request.ts";
 import { publishSystemTopics } from "./system-topics.ts";
 
@@ -61,7 +61,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const admitted = new Map<Client, string | null>();
   const accessOfName = accessByName((name) => o.authenticator.principal(name));
   const onAccess = counting(counters, o.onAccess);
-  let order: PublishOrder;
+  const order = createPublishOrder();
 
   const aedes: Aedes = new Aedes({
     connectTimeout: CONNECT_TIMEOUT_MS,
@@ -81,7 +81,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     ...authorizeHooks({
       connectionOf: (client) => connections.get(client),
       accessOfName,
-      order: () => order,
+      order,
       counters,
       onAccess,
       tellRefused: (access, topic) => {
@@ -99,7 +99,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
 
   await aedes.listen();
   const internals = aedes as unknown as AedesBroker;
-  order = keepPublishOrder(internals);
+  order.attach(internals);
   const fault = (error: unknown) => o.log.error({ err: error }, "a retained message was not stored");
   keepRetainedAtOnce(internals.persistence, fault);
   queueOnlyReceivable(internals.persistence, accessOfName);
@@ -125,8 +125,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     listening: () => server.listening,
     async close() {
       stopSystemTopics();
-      const serverClosed = new Promise<void>((resolve) => void server.close(() => resolve()));
-      await new Promise<void>((resolve) => void aedes.close(() => resolve()));
+      const serverClosed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await new Promise<void>((resolve) => aedes.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
       await serverClosed;
     },
@@ -160,10 +160,13 @@ function counting(counters: HubCounters, next: OnAccess | undefined): OnAccess {
 }
 
 function logFaults(aedes: Aedes, log: Logger): void {
-  const detail = (client: Client, error: Error) => log.debug({ client: client.id, err: error }, "a connection ended badly");
+  const detail = (client: Client, error: Error) =>
+    log.debug({ client: client.id, err: error }, "a connection ended badly");
   aedes.on("clientError", detail);
   aedes.on("connectionError", detail);
-  (aedes as NodeJS.EventEmitter).on("error", (error: Error) => log.error({ err: error }, "the broker reported a fault"));
+  (aedes as NodeJS.EventEmitter).on("error", (error: Error) =>
+    log.error({ err: error }, "the broker reported a fault"),
+  );
 }
 
 function serve(handle: (socket: Socket) => void): { server: Server; sockets: Set<Socket> } {

@@ -7,7 +7,10 @@ import type { z } from "zod";
 import type { Directory } from "./directory.ts";
 
 /** A principal as services get it, signed by the directory's own key: whoever can publish the topic cannot forge one. */
-export function signPrincipal(principal: Principal, sign: (bytes: Uint8Array) => string): z.infer<typeof SignedPrincipal> {
+export function signPrincipal(
+  principal: Principal,
+  sign: (bytes: Uint8Array) => string,
+): z.infer<typeof SignedPrincipal> {
   const body = canonicalText(principal);
   return { body, sig: sign(Buffer.from(body, "utf8")) };
 }

@@ -1,11 +1,6 @@
 import type { Logger } from "pino";
 import { v7 } from "uuid";
-import {
-  LOCAL_ADMIN,
-  type Principal,
-  type Session,
-  type UserRow,
-} from "../../lib/contracts/directory.ts";
+import { LOCAL_ADMIN, type Principal, type Session, type UserRow } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError } from "../../lib/contracts/errors.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import type { Store } from "../../lib/storage/store.ts";
@@ -68,7 +63,7 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
   const drafts = createDrafts({ now, newId: () => v7({ msecs: now() }), tz: o.tz });
   const register = await openRegister({ store, outbox, plantCreatedAt: o.plant.createdAt });
   const keys = openPersonKeys({ store: o.keyStore, random });
-  const passwords = await openPasswords({ random, ...(o.passwordCost ? { cost: o.passwordCost } : {}) });
+  const passwords = openPasswords({ random, ...(o.passwordCost ? { cost: o.passwordCost } : {}) });
   const people = openPeople({ register, keys, passwords, drafts, now, random });
   const devices = openDevices({ register, drafts, now, random });
   const onFault = (error: unknown) => o.log.error({ err: error }, "the use of a session was not noted");
@@ -98,7 +93,7 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
     async setup(code, user, password) {
       if (people.hasAdministrator()) throw setupDone();
       if (!(await setupCode.fits(code))) throw refusal("bad_credentials");
-      return people.add(BY_DIRECTORY, { name: user, profile: "administrator", password }, setupCode.spend);
+      return people.add(BY_DIRECTORY, { name: user, profile: "administrator", password }, (tx) => setupCode.spend(tx));
     },
     async renewSetupCode() {
       return people.hasAdministrator() ? null : setupCode.renew();

@@ -6,12 +6,7 @@ export type By = z.infer<typeof Actor>;
 export const BY_DIRECTORY: By = { sub: "directory", auth: "service" };
 
 /** Makes the events that tell of changes. They carry ids only: a name would stay in the book for ever. */
-export type Drafts = (
-  type: EventType,
-  by: By,
-  obj: EventDraft["obj"],
-  payload: EventDraft["payload"],
-) => EventDraft;
+export type Drafts = (type: EventType, by: By, obj: EventDraft["obj"], payload: EventDraft["payload"]) => EventDraft;
 
 export function createDrafts(o: { now: () => number; newId: () => string; tz: string }): Drafts {
   return (type, actor, obj, payload) => ({

@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { z } from "zod";
+import type { z } from "zod";
 import {
   type HubTime,
   LOCAL_ADMIN,
@@ -35,7 +35,12 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
 };
 
 /** What the directory tells of requests that it refused: the hub's access log is fed with it. */
-export type OnRefusedRequest = (refusal: { user: string | null; address: string; code: ErrorCode; path: string }) => void;
+export type OnRefusedRequest = (refusal: {
+  user: string | null;
+  address: string;
+  code: ErrorCode;
+  path: string;
+}) => void;
 
 /**
  * The directory's HTTP interface (paths and bodies in contracts/directory.ts). It is mounted on loopback; the console

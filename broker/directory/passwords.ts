@@ -16,14 +16,16 @@ export interface Passwords {
 }
 
 /** argon2id (RFC 9106), at most two computations at a time and a bounded queue. */
-export async function openPasswords(o: { cost?: PasswordCost; random: (bytes: number) => Buffer }): Promise<Passwords> {
+export function openPasswords(o: { cost?: PasswordCost; random: (bytes: number) => Buffer }): Passwords {
   const gate = createGate(AT_ONCE, WAITING);
   const options = { type: argon2.argon2id, ...o.cost } as const;
-  const nobody = await argon2.hash(o.random(16).toString("hex"), options);
+  // Ready long before somebody is there to sign in, and the start need not wait for it.
+  const nobody = argon2.hash(o.random(16).toString("hex"), options);
+  nobody.catch(() => undefined);
   return {
     hash: (password) => gate(() => argon2.hash(same(password), options)),
     verify: (hash, password) =>
-      gate(async () => (await argon2.verify(hash ?? nobody, same(password))) && hash !== undefined),
+      gate(async () => (await argon2.verify(hash ?? (await nobody), same(password))) && hash !== undefined),
   };
 }
 

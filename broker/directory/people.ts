@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import { LOCAL_ADMIN, type PersonKey, type PersonProfile, type UserAddRequest, type UserRow } from "../../lib/contracts/directory.ts";
+import {
+  LOCAL_ADMIN,
+  type PersonKey,
+  type PersonProfile,
+  type UserAddRequest,
+  type UserRow,
+} from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Sealed } from "../../lib/contracts/events.ts";
 import { seal, unseal } from "../../lib/storage/sealing.ts";

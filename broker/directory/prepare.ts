@@ -61,7 +61,8 @@ async function registerServices(directory: Directory, folders: Folders): Promise
     const key = await loadOrCreateKey(folders.serviceKey(name));
     const registered = directory.register.get(name);
     if (registered === undefined) await directory.devices.addService(BY_DIRECTORY, name, base64(key));
-    else if (principalKey(registered) !== base64(key)) await directory.devices.replaceKey(BY_DIRECTORY, name, base64(key));
+    else if (principalKey(registered) !== base64(key))
+      await directory.devices.replaceKey(BY_DIRECTORY, name, base64(key));
   }
 }
 

@@ -84,7 +84,10 @@ function sorted<T>(byName: ReadonlyMap<string, T>): T[] {
 }
 
 export function unknownName(name: string): RastroError {
-  return new RastroError({ code: "unknown_name", message: `Looking ${name} up failed: nobody of this name is registered.` });
+  return new RastroError({
+    code: "unknown_name",
+    message: `Looking ${name} up failed: nobody of this name is registered.`,
+  });
 }
 
 function refuseTaken(tx: Tx, record: NameRecord): void {

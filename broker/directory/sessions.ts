@@ -52,14 +52,16 @@ export async function openSessions(o: {
     live.set(record.tokenHash, used);
     o.store
       .write((tx) => {
-        if (tx.get(keyOf.session(record.tokenHash)) !== undefined) tx.put(keyOf.session(record.tokenHash), encode(used));
+        if (tx.get(keyOf.session(record.tokenHash)) !== undefined)
+          tx.put(keyOf.session(record.tokenHash), encode(used));
       })
       .catch(o.onFault);
   }
 
   async function end(record: SessionRecord, principal: Principal | undefined, why: SessionEnd): Promise<void> {
     live.delete(record.tokenHash);
-    const by = why === "signed-out" && principal !== undefined ? { sub: principal.sub, auth: record.auth } : BY_DIRECTORY;
+    const by =
+      why === "signed-out" && principal !== undefined ? { sub: principal.sub, auth: record.auth } : BY_DIRECTORY;
     await o.store.write((tx) => {
       if (tx.get(keyOf.session(record.tokenHash)) === undefined) return;
       tx.del(keyOf.session(record.tokenHash));

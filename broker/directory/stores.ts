@@ -8,7 +8,7 @@ import type { Plant } from "../../lib/runtime/plant.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { type Directory, openDirectory } from "./directory.ts";
 
-export type OpenedDirectory = { directory: Directory; close(): Promise<void> };
+export type OpenedDirectory = { directory: Directory; close: () => Promise<void> };
 
 /**
  * Opens the directory of a data folder with its two stores. Makes what is missing: both stores, the directory's

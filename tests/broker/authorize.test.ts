@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { accessOf } from "../../broker/access.ts";
 import { newCounters } from "../../broker/access-events.ts";
 import { authorizeHooks, SINK } from "../../broker/authorize.ts";
+import { createPublishOrder } from "../../broker/publish-order.ts";
 import { inboxOf } from "../support/inbox.ts";
 import { startPlainHub } from "../support/plain-hub.ts";
 import { principal } from "../support/principals.ts";
@@ -40,8 +41,20 @@ describe("a publish without permission", () => {
     expect(seen.filter(({ topic }) => topic === SINK || topic === "machines/ipc-02/status")).toEqual([]);
     const refused = access.filter(({ kind }) => kind === "publish-refused");
     expect(refused).toEqual([
-      { kind: "publish-refused", user: "ipc-01", address: "127.0.0.1", code: "not_allowed", subject: "machines/ipc-02/status" },
-      { kind: "publish-refused", user: "ipc-01", address: "127.0.0.1", code: "not_allowed", subject: "$SYS/broker/version" },
+      {
+        kind: "publish-refused",
+        user: "ipc-01",
+        address: "127.0.0.1",
+        code: "not_allowed",
+        subject: "machines/ipc-02/status",
+      },
+      {
+        kind: "publish-refused",
+        user: "ipc-01",
+        address: "127.0.0.1",
+        code: "not_allowed",
+        subject: "$SYS/broker/version",
+      },
     ]);
     expect(hub.counters.refused.publish).toBe(2);
     expect(machine.connected).toBe(true);
@@ -160,9 +173,7 @@ describe("a will that was left by an earlier start of the hub", () => {
   const hooks = authorizeHooks({
     connectionOf: () => undefined,
     accessOfName: (name) => (name === "ipc-01" ? machine : undefined),
-    order: () => {
-      throw new Error("not asked for");
-    },
+    order: createPublishOrder(),
     counters: newCounters(),
     onAccess: () => undefined,
     tellRefused: () => undefined,

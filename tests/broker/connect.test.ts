@@ -35,7 +35,13 @@ describe("CONNECT", () => {
     const connection = await raw();
     // MQTT 3.1.1 §3.1, by hand since no library writes it: clean session 0, empty client id, user name, password.
     const text = (value: string) => Buffer.from([0, value.length, ...Buffer.from(value)]);
-    const body = Buffer.concat([text("MQTT"), Buffer.from([4, 0xc0, 0, 0]), text(""), text("maria"), text("maria-pass")]);
+    const body = Buffer.concat([
+      text("MQTT"),
+      Buffer.from([4, 0xc0, 0, 0]),
+      text(""),
+      text("maria"),
+      text("maria-pass"),
+    ]);
     connection.sendBytes(Buffer.concat([Buffer.from([0x10, body.length]), body]));
     expect((await connection.next(isConnack)).returnCode).toBe(2);
     await connection.closed;

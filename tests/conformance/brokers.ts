@@ -60,7 +60,11 @@ async function startOurs(users: Users, persistence?: unknown): Promise<Broker> {
     log: SILENT,
     ...(persistence === undefined ? {} : { persistence }),
   });
-  return withClients(hub.url, (user) => ({ username: user, password: `${user}-pass` }), () => hub.close());
+  return withClients(
+    hub.url,
+    (user) => ({ username: user, password: `${user}-pass` }),
+    () => hub.close(),
+  );
 }
 
 /** Aedes as it comes, to show that a row finds the fault that it is there for. */
@@ -72,11 +76,15 @@ export async function startBareAedes(): Promise<Broker> {
     aedes.handle(socket);
   });
   const port = await new Promise<number>((resolve) => server.listen(0, "127.0.0.1", () => resolve(portOf(server))));
-  return withClients(`mqtt://127.0.0.1:${port}`, () => ({}), async () => {
-    await new Promise<void>((resolve) => aedes.close(() => resolve()));
-    for (const socket of sockets) socket.destroy();
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  });
+  return withClients(
+    `mqtt://127.0.0.1:${port}`,
+    () => ({}),
+    async () => {
+      await new Promise<void>((resolve) => aedes.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  );
 }
 
 async function startMosquitto(): Promise<Broker | null> {
@@ -88,16 +96,25 @@ async function startMosquitto(): Promise<Broker | null> {
   await writeFile(configuration, `listener ${port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n`);
   const child = spawn(binary, ["-c", configuration], { stdio: ["ignore", "ignore", "pipe"] });
   await running(child);
-  return withClients(`mqtt://127.0.0.1:${port}`, (user) => ({ username: user }), async () => {
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await gone;
-    await rm(folder, { recursive: true });
-  });
+  return withClients(
+    `mqtt://127.0.0.1:${port}`,
+    (user) => ({ username: user }),
+    async () => {
+      const gone = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await gone;
+      await rm(folder, { recursive: true });
+    },
+  );
 }
 
 function findMosquitto(): string | null {
-  const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"];
+  const folders = [
+    ...(process.env["PATH"] ?? "").split(delimiter),
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/opt/homebrew/sbin",
+  ];
   return folders.map((folder) => join(folder, "mosquitto")).find(isExecutable) ?? null;
 }
 

@@ -19,11 +19,7 @@ const topic = {
   queued: (index: number) => `machines/ipc-a/witness/production/response/${index}`,
   will: (name: string) => `machines/${name}/presence`,
 };
-const expected = [
-  ...range(RETAINED).map(topic.retained),
-  ...range(QUEUED).map(topic.queued),
-  ...dying.map(topic.will),
-];
+const expected = [...range(RETAINED).map(topic.retained), ...range(QUEUED).map(topic.queued), ...dying.map(topic.will)];
 
 describe.each(BROKERS)("a subscriber to # beside heavy QoS 0 traffic on $name", ({ start }) => {
   it("gets every retained message, every will and every QoS 1 message", async (test) => {

@@ -21,9 +21,9 @@ export type TestDirectory = {
   store: Store;
   keyStore: Store;
   /** Whether a staged event carries the signature of the directory's service key. */
-  isSigned(bytes: Uint8Array, signature: string): boolean;
+  isSigned: (bytes: Uint8Array, signature: string) => boolean;
   /** Closes both stores and opens the directory on them again; only on a folder. */
-  reopen(): Promise<TestDirectory>;
+  reopen: () => Promise<TestDirectory>;
 };
 
 export async function testDirectory(kind: "memory" | "level" = "memory"): Promise<TestDirectory> {

@@ -35,16 +35,20 @@ export type TestHub = {
   localKey: string;
   /** Everything that the hub's access port was told. */
   access: AccessEvent[];
-  addMachine(id: string, o?: { speaksFor?: string[] }): Promise<Keyed>;
+  addMachine: (id: string, o?: { speaksFor?: string[] }) => Promise<Keyed>;
   /** A machine that has a secret and signs nothing. */
-  addDevice(id: string, o?: { speaksFor?: string[] }): Promise<{ name: string; secret: string }>;
-  addPerson(name: string, profile: PersonProfile, password?: string): Promise<{ name: string; sub: string; password: string }>;
-  addService(name: string): Promise<Keyed>;
+  addDevice: (id: string, o?: { speaksFor?: string[] }) => Promise<{ name: string; secret: string }>;
+  addPerson(
+    name: string,
+    profile: PersonProfile,
+    password?: string,
+  ): Promise<{ name: string; sub: string; password: string }>;
+  addService: (name: string) => Promise<Keyed>;
   /** Starts a session: its token is an MQTT password. */
-  signIn(name: string, password?: string): Promise<Session>;
+  signIn: (name: string, password?: string) => Promise<Session>;
   /** A link as `name`, connected. Closed with the hub. */
-  link(name: string, password: () => string): Promise<Link>;
-  close(): Promise<void>;
+  link: (name: string, password: () => string) => Promise<Link>;
+  close: () => Promise<void>;
 };
 
 type PersonProfile = NewPerson["profile"];

@@ -13,10 +13,10 @@ import { SILENT } from "./silent.ts";
 export type PlainHub = {
   hub: Hub;
   access: AccessEvent[];
-  connect(user: string, options?: IClientOptions): Promise<MqttClient>;
+  connect: (user: string, options?: IClientOptions) => Promise<MqttClient>;
   /** Connects a session that may have messages waiting: the inbox is there before the first of them. */
-  resume(user: string, options: IClientOptions): Promise<Inbox>;
-  raw(): Promise<RawMqtt>;
+  resume: (user: string, options: IClientOptions) => Promise<Inbox>;
+  raw: () => Promise<RawMqtt>;
 };
 
 export async function startPlainHub(

@@ -59,5 +59,5 @@ export function connectPacket(user: string | undefined, change: Record<string, u
     keepalive: 0,
     ...(user === undefined ? {} : { username: user, password: Buffer.from(`${user}-pass`) }),
     ...change,
-  } as Packet;
+  };
 }

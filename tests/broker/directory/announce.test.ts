@@ -33,7 +33,7 @@ it("services learn everybody who is registered, and whoever comes later", async 
 it("the audit book is told of a change, and its receipt frees the directory's outbox", async () => {
   const { hub, link } = await start();
   const { promise: told, resolve: tell } = Promise.withResolvers<{ id: string; text: string }>();
-  receiveEvents({
+  await receiveEvents({
     link,
     book: "audit",
     log: SILENT,

@@ -6,12 +6,19 @@ import { createKey } from "../../../lib/runtime/keys.ts";
 import type { Store } from "../../../lib/storage/store.ts";
 import { LOCAL_KEY, stagedEvents, testDirectory, type TestDirectory } from "../../support/directory.ts";
 
-const MARIA = { name: "maria", profile: "operator", password: "correct horse", fullName: "Maria da Silva", badge: "B-4711" } as const;
+const MARIA = {
+  name: "maria",
+  profile: "operator",
+  password: "correct horse",
+  fullName: "Maria da Silva",
+  badge: "B-4711",
+} as const;
 const ADMIN = { sub: "p-00000000000000000000000000000001", auth: "session" } as const;
 
 async function everythingOf(store: Store): Promise<string> {
   const all = [];
-  for await (const [key, value] of store.range({ gte: Buffer.alloc(0), lt: Buffer.alloc(64, 0xff) })) all.push(key, value);
+  for await (const [key, value] of store.range({ gte: Buffer.alloc(0), lt: Buffer.alloc(64, 0xff) }))
+    all.push(key, value);
   return Buffer.concat(all).toString("latin1");
 }
 
@@ -51,7 +58,9 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
   it("keeps full name and badge readable for administrators and sealed on disk", async () => {
     const { directory, store, keyStore } = await testDirectory(kind);
     await directory.people.add(BY_DIRECTORY, MARIA);
-    expect(await directory.people.list()).toMatchObject([{ name: "maria", fullName: "Maria da Silva", badge: "B-4711" }]);
+    expect(await directory.people.list()).toMatchObject([
+      { name: "maria", fullName: "Maria da Silva", badge: "B-4711" },
+    ]);
     expect(await everythingOf(store)).not.toMatch(/Silva|4711|correct horse/);
     const { sub, key, name } = await directory.people.key(directory.register.principal("maria")?.sub ?? "");
     expect([sub, Buffer.from(key, "base64").length, name]).toEqual([sub, 32, "maria"]);
@@ -62,8 +71,15 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
   it("keeps no credential that could be used", async () => {
     const { directory, store } = await testDirectory(kind);
     await directory.people.add(BY_DIRECTORY, MARIA);
-    const { token } = await directory.signIn({ user: "maria", password: "correct horse", address: "127.0.0.1" }, "rastro");
-    const { secret } = await directory.devices.addMachine(BY_DIRECTORY, { id: "plc-1", publicKey: null, speaksFor: [] });
+    const { token } = await directory.signIn(
+      { user: "maria", password: "correct horse", address: "127.0.0.1" },
+      "rastro",
+    );
+    const { secret } = await directory.devices.addMachine(BY_DIRECTORY, {
+      id: "plc-1",
+      publicKey: null,
+      speaksFor: [],
+    });
     const code = await directory.renewSetupCode();
     const bytes = await everythingOf(store);
     for (const given of [token, secret, code, LOCAL_KEY, "correct horse"]) expect(bytes).not.toContain(given);
@@ -94,10 +110,15 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
     const { directory } = await testDirectory(kind);
     const old = await directory.renewSetupCode();
     const code = await directory.renewSetupCode();
-    await expect(directory.setup(old ?? "", "admin", "correct horse")).rejects.toMatchObject({ code: "bad_credentials" });
+    await expect(directory.setup(old ?? "", "admin", "correct horse")).rejects.toMatchObject({
+      code: "bad_credentials",
+    });
     // Copied by hand: in capitals and without the dashes.
     const typed = (code ?? "").toUpperCase().replaceAll("-", " ");
-    expect(await directory.setup(typed, "admin", "correct horse")).toMatchObject({ name: "admin", profile: "administrator" });
+    expect(await directory.setup(typed, "admin", "correct horse")).toMatchObject({
+      name: "admin",
+      profile: "administrator",
+    });
     await expect(directory.setup(code ?? "", "second", "correct horse")).rejects.toMatchObject({ code: "setup_done" });
     expect(await directory.renewSetupCode()).toBeNull();
   });

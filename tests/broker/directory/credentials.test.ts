@@ -61,7 +61,10 @@ describe("a person", () => {
 
   it("keeps a session by using it, but not for ever", async () => {
     const { directory, present, clock } = await withPeople();
-    const { token: given } = await directory.signIn({ user: "maria", password: "correct horse", address: HERE }, "test");
+    const { token: given } = await directory.signIn(
+      { user: "maria", password: "correct horse", address: HERE },
+      "test",
+    );
     const start = clock.now;
     while (clock.now - start < ABSOLUTE_MS) {
       expect(await present("maria", given)).toMatchObject({ principal: { name: "maria" } });
@@ -112,14 +115,22 @@ describe("the lock-out", () => {
 describe.each(["machine", "service"] as const)("a %s with a key", (kind) => {
   it("is known by a token that it signed for this plant", async () => {
     const test = await withKey(kind);
-    expect(await test.present(test.name, token(test, test.name, test.key))).toMatchObject({ principal: { profile: kind } });
+    expect(await test.present(test.name, token(test, test.name, test.key))).toMatchObject({
+      principal: { profile: kind },
+    });
   });
 
   it.each([
-    ["for another plant", (test: TestDirectory, name: string, key: KeyPair) => token(test, name, key, { aud: "plant-2" })],
+    [
+      "for another plant",
+      (test: TestDirectory, name: string, key: KeyPair) => token(test, name, key, { aud: "plant-2" }),
+    ],
     ["for another name", (test: TestDirectory, _name: string, key: KeyPair) => token(test, "ipc-09", key)],
     ["with another key", (test: TestDirectory, name: string) => token(test, name, createKey())],
-    ["an hour ago", (test: TestDirectory, name: string, key: KeyPair) => token(test, name, key, { at: test.clock.now - 3_600_000 })],
+    [
+      "an hour ago",
+      (test: TestDirectory, name: string, key: KeyPair) => token(test, name, key, { at: test.clock.now - 3_600_000 }),
+    ],
     ["of nothing", () => "a.b"],
   ])("is not known by a token %s", async (_what, make) => {
     const test = await withKey(kind);
@@ -131,14 +142,20 @@ describe.each(["machine", "service"] as const)("a %s with a key", (kind) => {
     const next = createKey();
     await test.directory.devices.replaceKey(BY_DIRECTORY, test.name, next.publicRaw.toString("base64"));
     expect(await test.present(test.name, token(test, test.name, test.key))).toEqual(REFUSED);
-    expect(await test.present(test.name, token(test, test.name, next))).toMatchObject({ principal: { name: test.name } });
+    expect(await test.present(test.name, token(test, test.name, next))).toMatchObject({
+      principal: { name: test.name },
+    });
   });
 });
 
 describe("a machine with a secret", () => {
   it("is known by it, and by no other", async () => {
     const { directory, present } = await withPeople();
-    const { secret } = await directory.devices.addMachine(BY_DIRECTORY, { id: "plc-1", publicKey: null, speaksFor: ["press-1"] });
+    const { secret } = await directory.devices.addMachine(BY_DIRECTORY, {
+      id: "plc-1",
+      publicKey: null,
+      speaksFor: ["press-1"],
+    });
     expect(await present("plc-1", secret ?? "")).toMatchObject({
       principal: { credential: "secret", speaksFor: ["plc-1", "press-1"] },
     });

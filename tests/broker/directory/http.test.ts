@@ -24,7 +24,12 @@ describe("signing in over HTTP", () => {
     const session = await client.signIn({ user: "maria", password: "maria-password", app: "test" });
     expect(session).toMatchObject({ user: "maria", profile: "operator" });
     const connect = () =>
-      mqtt.connectAsync(hub.url, { protocolVersion: 4, reconnectPeriod: 0, username: "maria", password: session.token });
+      mqtt.connectAsync(hub.url, {
+        protocolVersion: 4,
+        reconnectPeriod: 0,
+        username: "maria",
+        password: session.token,
+      });
     await (await connect()).endAsync();
     expect(hub.hub.sessions()).toEqual([]);
     await client.signOut({ name: "maria", token: session.token });
@@ -47,7 +52,10 @@ describe("signing in over HTTP", () => {
 
   it("takes the local key on the hub itself and not through the console", async () => {
     const { hub, client } = await start();
-    expect(await client.signInLocal(hub.localKey, "rastro")).toMatchObject({ user: LOCAL_ADMIN, profile: "administrator" });
+    expect(await client.signInLocal(hub.localKey, "rastro")).toMatchObject({
+      user: LOCAL_ADMIN,
+      profile: "administrator",
+    });
     const body = JSON.stringify({ localKey: hub.localKey, app: "rastro" });
     const forwarded = await post(hub, "/directory/sessions", body, { "x-forwarded-for": "127.0.0.1" });
     expect(forwarded).toMatchObject({ status: 403, body: { code: "not_allowed" } });
@@ -67,7 +75,12 @@ describe("administration", () => {
   it("adds a person who can sign in to MQTT at once", async () => {
     const { hub, client, bearerOf } = await start();
     const admin = await bearerOf(LOCAL_ADMIN);
-    const row = await client.userAdd(admin, { name: "joao", profile: "operator", password: "joao-password", fullName: "João" });
+    const row = await client.userAdd(admin, {
+      name: "joao",
+      profile: "operator",
+      password: "joao-password",
+      fullName: "João",
+    });
     expect(row).toMatchObject({ name: "joao", profile: "operator", fullName: "João", badge: null, active: true });
     const options = { protocolVersion: 4, reconnectPeriod: 0, username: "joao", password: "joao-password" } as const;
     await (await mqtt.connectAsync(hub.url, options)).endAsync();
@@ -96,8 +109,12 @@ describe("administration", () => {
     await expect(client.machineAdd(maria, { id: "ipc-02" })).rejects.toMatchObject(refused);
     const joao = { name: "joao", profile: "operator", password: "joao-password" } as const;
     await expect(client.userAdd(maria, joao)).rejects.toMatchObject(refused);
-    await expect(client.userAdd({ name: "maria", token: "maria-password" }, joao)).rejects.toMatchObject({ code: "bad_credentials" });
-    await expect(client.userAdd({ ...maria, name: LOCAL_ADMIN }, joao)).rejects.toMatchObject({ code: "bad_credentials" });
+    await expect(client.userAdd({ name: "maria", token: "maria-password" }, joao)).rejects.toMatchObject({
+      code: "bad_credentials",
+    });
+    await expect(client.userAdd({ ...maria, name: LOCAL_ADMIN }, joao)).rejects.toMatchObject({
+      code: "bad_credentials",
+    });
   });
 
   it("names the field that does not fit", async () => {

@@ -16,7 +16,12 @@ async function freshFolder() {
   const data = await mkdtemp(join(tmpdir(), "rastro-prepare-"));
   onTestFinished(() => rm(data, { recursive: true }));
   const run = (adminPassword: string | null = null) =>
-    prepare({ settings: { data, tz: "UTC", machine: "ipc-07", adminPassword }, log: SILENT, now: Date.now, random: randomBytes });
+    prepare({
+      settings: { data, tz: "UTC", machine: "ipc-07", adminPassword },
+      log: SILENT,
+      now: Date.now,
+      random: randomBytes,
+    });
   const open = async () => {
     const plant = await readPlant(data);
     const base = { folders: foldersOf(data), plant, tz: "UTC", log: SILENT, now: Date.now, random: randomBytes };
@@ -33,15 +38,25 @@ describe("the first start", () => {
     const prepared = await run();
     expect(prepared).toMatchObject({ plant: (await readPlant(data)).id, machine: "ipc-07", adminCreated: false });
     expect(prepared.setupCode).toMatch(/^([2-9a-hj-km-np-z]{5}-){3}[2-9a-hj-km-np-z]{5}$/);
-    for (const file of [folders.localAdmin, folders.directoryKey, folders.agentKey("ipc-07"), folders.serviceKey("audit")]) {
+    for (const file of [
+      folders.localAdmin,
+      folders.directoryKey,
+      folders.agentKey("ipc-07"),
+      folders.serviceKey("audit"),
+    ]) {
       expect((await stat(file)).mode & 0o777).toBe(0o600);
     }
-    expect(await readPublicKey(folders.directoryPublicKey)).toEqual((await loadOrCreateKey(folders.directoryKey)).publicRaw);
+    expect(await readPublicKey(folders.directoryPublicKey)).toEqual(
+      (await loadOrCreateKey(folders.directoryKey)).publicRaw,
+    );
 
     const { directory } = await open();
     for (const name of SERVICE_NAMES) {
       const { publicRaw } = await loadOrCreateKey(folders.serviceKey(name));
-      expect(directory.register.principal(name)).toMatchObject({ kind: "service", publicKey: publicRaw.toString("base64") });
+      expect(directory.register.principal(name)).toMatchObject({
+        kind: "service",
+        publicKey: publicRaw.toString("base64"),
+      });
     }
     const agent = await loadOrCreateKey(folders.agentKey("ipc-07"));
     const expected = { kind: "machine", publicKey: agent.publicRaw.toString("base64"), speaksFor: ["ipc-07"] };
@@ -70,7 +85,9 @@ describe("a later start", () => {
     expect(second.setupCode).not.toBe(first.setupCode);
     const { directory } = await open();
     expect(await stagedEvents(directory)).toHaveLength(SERVICE_NAMES.length + 1);
-    await expect(directory.setup(first.setupCode ?? "", "admin", "a-good-password")).rejects.toMatchObject({ code: "bad_credentials" });
+    await expect(directory.setup(first.setupCode ?? "", "admin", "a-good-password")).rejects.toMatchObject({
+      code: "bad_credentials",
+    });
     expect(await directory.setup(second.setupCode ?? "", "admin", "a-good-password")).toMatchObject({ name: "admin" });
   });
 
@@ -91,7 +108,10 @@ describe("a later start", () => {
     const { publicRaw } = await loadOrCreateKey(folders.agentKey("ipc-07"));
     const { directory } = await open();
     expect(directory.register.principal("ipc-07")).toMatchObject({ publicKey: publicRaw.toString("base64") });
-    expect((await stagedEvents(directory)).at(-1)?.event).toMatchObject({ type: "machine.added", payload: { replaced: true } });
+    expect((await stagedEvents(directory)).at(-1)?.event).toMatchObject({
+      type: "machine.added",
+      payload: { replaced: true },
+    });
   });
 
   it("says that the stack of this folder runs already", async () => {
