@@ -71,8 +71,9 @@ export async function runProcess(
     if (stopping.begun) return;
     await writeRunFile(settings.data, { name, pid: process.pid, url: health.url, startedAt: new Date().toISOString() });
     started = true;
-    process.send?.({ ready: true });
+    // In this order, so that what a parent says of all being ready comes after this line.
     log.info({ health: health.url }, "ready");
+    process.send?.({ ready: true });
   } catch (error) {
     // Hooks close what the start opened, and a stop that came meanwhile explains the failure better than the error.
     if (stopping.begun) return;
