@@ -3,10 +3,42 @@ import { LOCAL_ADMIN } from "../contracts/directory.ts";
 import type { ErrorCode } from "../contracts/errors.ts";
 import type { Actor, EventDraft } from "../contracts/events.ts";
 import { parseRequest } from "../contracts/topics.ts";
-import type { Refusal, RefusalReport } from "./refusals.ts";
+import { createRefusals, type Refusal, type RefusalReport } from "./refusals.ts";
 
 /** Stands for somebody whom the directory does not know, or for many at once. */
 const NOBODY = "unknown";
+
+/** What was refused, and the name that the broker vouches for. */
+export type RefusedMessage = { topic: string; from: string; code: ErrorCode };
+
+/**
+ * Puts on record what a service refuses: in counts, so that a flood of it stays a record a minute.
+ *
+ * @param o.tell - brings an event to the audit book; its failure goes to `onFault`.
+ */
+export function recordRefusals(o: {
+  names: { byName(name: string): Principal | undefined; bySub(sub: string): Principal | undefined };
+  service: { name: string; tz: string; now: () => number };
+  newId: () => string;
+  tell: (event: EventDraft) => Promise<void>;
+  onFault: (error: unknown) => void;
+}): { onRefused: (refused: RefusedMessage) => void; /** Resolves when the last counts are told. */ close(): Promise<void> } {
+  const { name, tz, now } = o.service;
+  let telling: Promise<void> = Promise.resolve();
+  const emit = (report: RefusalReport) => {
+    const event = refusalEvent({ report, principalOf: o.names.bySub, service: name, id: o.newId(), now: now(), tz });
+    const told = o.tell(event).catch(o.onFault);
+    telling = telling.then(() => told);
+  };
+  const refusals = createRefusals({ emit, now });
+  return {
+    onRefused: (refused) => refusals.note(refusalOf(o.names.byName, refused)),
+    close() {
+      refusals.close();
+      return telling;
+    },
+  };
+}
 
 /**
  * A refused message as it is counted: without the login that a person's topic carries, since names never enter a
@@ -14,7 +46,7 @@ const NOBODY = "unknown";
  */
 export function refusalOf(
   principalOf: (name: string) => Principal | undefined,
-  refused: { topic: string; from: string; code: ErrorCode },
+  refused: RefusedMessage,
 ): Refusal {
   const request = parseRequest(refused.topic);
   const sub = principalOf(refused.from)?.sub ?? NOBODY;

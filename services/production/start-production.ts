@@ -6,8 +6,7 @@ import type { Principals } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import { refusalEvent, refusalOf } from "../../lib/runtime/refusal-event.ts";
-import { createRefusals } from "../../lib/runtime/refusals.ts";
+import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
@@ -58,7 +57,14 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   if (book.damage === null) await updateViews(o, book);
 
   const tell = (draft: EventDraft) => o.store.write((tx) => void outbox.stage(tx, draft));
-  const { refusals, onRefused } = collectRefusals(o, tell);
+  const refusals = recordRefusals({
+    names: o.principals,
+    service: o.self,
+    newId: o.newId,
+    tell,
+    onFault: (error) => o.log.error({ err: error }, "a refusal could not be put on record"),
+  });
+  const { onRefused } = refusals;
   await o.principals.whenLoaded();
   const sender = createOutboxSender({
     link: o.link,
@@ -80,9 +86,9 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
       book: () => book.damage === null || `the book takes no records: ${book.damage}`,
     },
     async close() {
-      await receiver?.close();
-      refusals.close();
       stopPruning();
+      await receiver?.close();
+      await refusals.close();
       await sender.stop();
       await book.close();
     },
@@ -106,29 +112,8 @@ async function updateViews({ store, log }: ProductionOptions, book: Book): Promi
 }
 
 type Tell = (draft: EventDraft) => Promise<void>;
-type OnRefused = Parameters<typeof serve>[0]["onRefused"];
 
-/** What was refused goes to audit in counts, so that a flood of it stays a record a minute. */
-function collectRefusals({ principals, self, newId, log }: ProductionOptions, tell: Tell) {
-  const refusals = createRefusals({
-    emit: (report) => {
-      const draft = refusalEvent({
-        report,
-        principalOf: principals.bySub,
-        service: self.name,
-        id: newId(),
-        now: self.now(),
-        tz: self.tz,
-      });
-      tell(draft).catch((error: unknown) => log.error({ err: error, report }, "a refusal could not be put on record"));
-    },
-    now: self.now,
-  });
-  const onRefused: OnRefused = (refused) => refusals.note(refusalOf(principals.byName, refused));
-  return { refusals, onRefused };
-}
-
-function takeInEvents(o: ProductionOptions, book: Book, onRefused: OnRefused) {
+function takeInEvents(o: ProductionOptions, book: Book, onRefused: (refused: RefusedMessage) => void) {
   const { store, principals, self, newId, link, log } = o;
   const intake = createIntake({
     store,

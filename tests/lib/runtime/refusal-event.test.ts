@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Principal } from "../../../lib/contracts/directory.ts";
-import { EVENT_OWNERS } from "../../../lib/contracts/events.ts";
-import { refusalEvent, refusalOf } from "../../../lib/runtime/refusal-event.ts";
+import { EVENT_OWNERS, type EventDraft } from "../../../lib/contracts/events.ts";
+import { recordRefusals, refusalEvent, refusalOf } from "../../../lib/runtime/refusal-event.ts";
 import { principal } from "../../support/principals.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00.000Z");
@@ -46,5 +46,27 @@ describe("what audit is told of refusals", () => {
 
   it("is of kinds that the audit book owns", () => {
     expect([EVENT_OWNERS["request.refused"], EVENT_OWNERS["message.refused"]]).toEqual(["audit", "audit"]);
+  });
+});
+
+describe("recording refusals", () => {
+  it("tells of the first at once, of the rest when it closes, and waits until all is told", async () => {
+    const told: EventDraft[] = [];
+    const faults: unknown[] = [];
+    const refusals = recordRefusals({
+      names: { byName, bySub },
+      service: { name: "production", tz: "UTC", now: () => NOW },
+      newId: () => "id",
+      tell: async (event) => {
+        await Promise.resolve();
+        if (told.push(event) === 2) throw new Error("the disk is full");
+      },
+      onFault: (error) => faults.push(error),
+    });
+    const refused = { topic: "machines/press-01/events/production", from: "press-01", code: "malformed" as const };
+    for (let time = 0; time < 3; time++) refusals.onRefused(refused);
+    await refusals.close();
+    expect(told.map((event) => event.payload["count"])).toEqual([1, 2]);
+    expect(faults).toEqual([new Error("the disk is full")]);
   });
 });

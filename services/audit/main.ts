@@ -1,0 +1,62 @@
+import { randomBytes } from "node:crypto";
+import { v7 as newId } from "uuid";
+import manifest from "../../package.json" with { type: "json" };
+import { sign } from "../../lib/ledger/signature.ts";
+import { openLink } from "../../lib/messaging/link.ts";
+import { followPrincipals } from "../../lib/messaging/principals.ts";
+import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
+import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
+import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
+import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
+import { readPlant } from "../../lib/runtime/plant.ts";
+import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
+import { signToken } from "../../lib/runtime/token.ts";
+import { Store } from "../../lib/storage/store.ts";
+import { startAudit } from "./start-audit.ts";
+
+const NAME = "audit";
+const now = Date.now;
+const random = randomBytes;
+
+await runProcess(NAME, start);
+
+/** Puts the process together. What is opened first is closed last. */
+async function start({ settings, folders, log, health, onStop }: ProcessContext): Promise<void> {
+  const plant = await readPlant(settings.data);
+  const key = await loadOrCreateKey(folders.serviceKey(NAME));
+  const directoryKey = await readPublicKey(folders.directoryPublicKey);
+  const token = () =>
+    signToken({ sub: NAME, aud: plant.id, privateKey: key.privateKey, now, nonce: random(8).toString("hex") });
+
+  const store = await Store.openFolder(folders.bookStore(NAME));
+  onStop(() => store.close());
+  const link = openLink({ url: settings.brokerUrl, name: NAME, password: token, log, random });
+  onStop(() => link.close());
+  const personKeys = createPersonKeys({
+    directory: () => createDirectoryClient({ url: directoryUrlOf(settings) }),
+    bearer: () => ({ name: NAME, token: token() }),
+    now,
+  });
+
+  const audit = await startAudit({
+    store,
+    link,
+    principals: followPrincipals({ link, directoryKey, log }),
+    personKeys,
+    self: {
+      name: NAME,
+      app: `${NAME}@${manifest.version}`,
+      sign: (bytes) => sign(key.privateKey, bytes),
+      key: key.fingerprint,
+      tz: settings.tz,
+      now,
+    },
+    origin: `${plant.id}/${NAME}`,
+    headNote: folders.headNote(NAME),
+    verifyAt: settings.verifyAt,
+    newId,
+    log,
+  });
+  onStop(() => audit.close());
+  for (const [name, check] of Object.entries(audit.checks)) health.check(name, check);
+}

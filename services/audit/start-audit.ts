@@ -1,0 +1,134 @@
+import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
+import type { Link } from "../../lib/messaging/link.ts";
+import type { Principals } from "../../lib/messaging/principals.ts";
+import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
+import type { Check } from "../../lib/runtime/health.ts";
+import type { Logger } from "../../lib/runtime/log.ts";
+import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
+import { Book } from "../../lib/storage/book.ts";
+import { bookQueries } from "../../lib/storage/book-queries.ts";
+import { createIntake } from "../../lib/storage/intake.ts";
+import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
+import type { ServiceSelf } from "../../lib/storage/service-event.ts";
+import type { Store } from "../../lib/storage/store.ts";
+import { verifiedEvent } from "../../lib/storage/verified-event.ts";
+import { judgeTelling } from "./append.ts";
+import { verifyNightly } from "./nightly.ts";
+import { type BookOwnAct, createOwnActs } from "./own-acts.ts";
+import { createShowHandlers } from "./show.ts";
+import { createVerification, type Verification } from "./verification.ts";
+
+export type AuditOptions = {
+  store: Store;
+  link: Link;
+  principals: Principals;
+  personKeys: KeysOfPeople;
+  self: ServiceSelf;
+  /** Names the book for good. */
+  origin: string;
+  headNote?: string;
+  /** Wall time "HH:MM" of the nightly verification, in `self.tz`. */
+  verifyAt: string;
+  newId: () => string;
+  log: Logger;
+};
+
+export type Audit = {
+  book: Book;
+  verification: Verification;
+  checks: Record<string, Check>;
+  /** Finishes what it has begun. Store and link stay the caller's to close. */
+  close(): Promise<void>;
+};
+
+/**
+ * Opens the book of everything and puts it on the hub. Resolves when all of it works. A damaged book is shown and
+ * verified and takes nothing in: senders keep what they have, and the readiness says why.
+ */
+export async function startAudit(o: AuditOptions): Promise<Audit> {
+  const { link, principals, self, log } = o;
+  const book = await openBook(o);
+  const roleOf = (sub: string) => principals.bySub(sub)?.profile ?? null;
+  const bookOwnAct = createOwnActs({ store: o.store, book, self, roleOf });
+  const verification = verificationOf(o, book, bookOwnAct);
+  const refusals = recordRefusals({
+    names: principals,
+    service: self,
+    newId: o.newId,
+    tell: bookOwnAct,
+    onFault: (error) => log.error({ err: error }, "a refusal could not be put on record"),
+  });
+  const { onRefused } = refusals;
+
+  await principals.whenLoaded();
+  const receiver = book.damage === null ? await takeInEvents(o, book, roleOf, onRefused) : null;
+  const handlers = handlersOf(o, book, verification);
+  await serve({ link, service: "audit", principals, handlers, onRefused, now: self.now, log });
+  const stopNights = verifyNightly({ at: o.verifyAt, tz: self.tz, verification, log });
+
+  return {
+    book,
+    verification,
+    checks: {
+      hub: () => link.connected || "not connected to the hub",
+      book: () => book.damage === null || `the book takes no records: ${book.damage}`,
+      verification: () => verification.last() ?? true,
+    },
+    async close() {
+      await stopNights();
+      await receiver?.close();
+      await refusals.close();
+      await book.close();
+    },
+  };
+}
+
+async function openBook({ store, origin, headNote, log }: AuditOptions): Promise<Book> {
+  const book = await Book.open({ store, name: "audit", origin, ...(headNote !== undefined && { headNote }) });
+  if (book.damage !== null) log.error({ damage: book.damage }, "the book is damaged: it is shown and verified, and takes no records");
+  return book;
+}
+
+function verificationOf(o: AuditOptions, book: Book, bookOwnAct: BookOwnAct): Verification {
+  const { self, newId, log } = o;
+  return createVerification({
+    verify: () => book.verify({ keyOf: keyOfNames(o), now: self.now }),
+    tell: (report, cause) => bookOwnAct(verifiedEvent({ report, cause, id: newId(), now: self.now(), tz: self.tz })),
+    onUntold: (error) => log.error({ err: error }, "a verification could not be put on record"),
+  });
+}
+
+function takeInEvents(
+  { store, link, principals, self, newId, log }: AuditOptions,
+  book: Book,
+  roleOf: (sub: string) => string | null,
+  onRefused: (refused: RefusedMessage) => void,
+) {
+  const { receive } = createIntake({
+    store,
+    book,
+    principalOf: principals.byName,
+    self,
+    newId,
+    decide: (_tx, event, arrival) => ({ added: judgeTelling(roleOf, event, arrival) }),
+  });
+  return receiveEvents({ link, book: "audit", receive, onRefused, log });
+}
+
+function handlersOf(o: AuditOptions, book: Book, verification: Verification): Handlers<"audit"> {
+  const queries = bookQueries(book, { keyOf: keyOfNames(o) });
+  const nameOf = (sub: string) => o.principals.bySub(sub)?.name ?? null;
+  return {
+    ...queries,
+    ...createShowHandlers({ queries, nameOf, readReason: createReasonReader(o.personKeys) }),
+    "book-verify": (_body, caller) =>
+      verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }),
+  };
+}
+
+function keyOfNames({ principals }: AuditOptions) {
+  return (name: string) => {
+    const key = principals.byName(name)?.publicKey ?? null;
+    return key === null ? null : Buffer.from(key, "base64");
+  };
+}

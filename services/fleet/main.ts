@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { v7 as newId } from "uuid";
+import manifest from "../../package.json" with { type: "json" };
+import { sign } from "../../lib/ledger/signature.ts";
+import { openLink } from "../../lib/messaging/link.ts";
+import { followPrincipals } from "../../lib/messaging/principals.ts";
+import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
+import { readPlant } from "../../lib/runtime/plant.ts";
+import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
+import { signToken } from "../../lib/runtime/token.ts";
+import { Store } from "../../lib/storage/store.ts";
+import { startFleet } from "./start-fleet.ts";
+
+const NAME = "fleet";
+const now = Date.now;
+const random = randomBytes;
+
+await runProcess(NAME, start);
+
+/** Puts the process together. What is opened first is closed last. */
+async function start({ settings, folders, log, health, onStop }: ProcessContext): Promise<void> {
+  const plant = await readPlant(settings.data);
+  const key = await loadOrCreateKey(folders.serviceKey(NAME));
+  const directoryKey = await readPublicKey(folders.directoryPublicKey);
+  const token = () =>
+    signToken({ sub: NAME, aud: plant.id, privateKey: key.privateKey, now, nonce: random(8).toString("hex") });
+
+  const store = await Store.openFolder(folders.fleet);
+  onStop(() => store.close());
+  const link = openLink({ url: settings.brokerUrl, name: NAME, password: token, log, random });
+  onStop(() => link.close());
+
+  const fleet = await startFleet({
+    store,
+    link,
+    principals: followPrincipals({ link, directoryKey, log }),
+    self: {
+      name: NAME,
+      app: `${NAME}@${manifest.version}`,
+      sign: (bytes) => sign(key.privateKey, bytes),
+      key: key.fingerprint,
+      tz: settings.tz,
+      now,
+    },
+    newId,
+    random,
+    log,
+  });
+  onStop(() => fleet.close());
+  for (const [name, check] of Object.entries(fleet.checks)) health.check(name, check);
+}

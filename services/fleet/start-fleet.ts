@@ -1,0 +1,70 @@
+import type { EventDraft } from "../../lib/contracts/events.ts";
+import type { Link } from "../../lib/messaging/link.ts";
+import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
+import type { Principals } from "../../lib/messaging/principals.ts";
+import { serve } from "../../lib/messaging/request-server.ts";
+import { type After, after as systemAfter } from "../../lib/messaging/timing.ts";
+import type { Check } from "../../lib/runtime/health.ts";
+import type { Logger } from "../../lib/runtime/log.ts";
+import { recordRefusals } from "../../lib/runtime/refusal-event.ts";
+import { Outbox } from "../../lib/storage/outbox.ts";
+import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
+import type { ServiceSelf } from "../../lib/storage/service-event.ts";
+import type { Store } from "../../lib/storage/store.ts";
+import { createMachineHandlers } from "./machine-rows.ts";
+import { watchPresence } from "./presence-watch.ts";
+import { openRegister, type Register } from "./register.ts";
+import { createSignsOfLife } from "./signs-of-life.ts";
+
+export type FleetOptions = {
+  store: Store;
+  link: Link;
+  principals: Principals;
+  self: ServiceSelf;
+  newId: () => string;
+  random: (bytes: number) => Buffer;
+  after?: After;
+  log: Logger;
+};
+
+export type Fleet = {
+  register: Register;
+  checks: Record<string, Check>;
+  /** Finishes what it has begun. Store and link stay the caller's to close. */
+  close(): Promise<void>;
+};
+
+/** Opens the register of machines and puts it on the hub. Resolves when all of it works. */
+export async function startFleet(o: FleetOptions): Promise<Fleet> {
+  const { store, link, principals, self, newId, random, log } = o;
+  const { name, app, sign, tz, now } = self;
+  const outbox = await Outbox.open({ store, book: "audit", name, app, sign, random, now });
+  const register = await openRegister({ store, outbox, newId, now, tz });
+  const signs = createSignsOfLife(now);
+  const refusals = recordRefusals({
+    names: principals,
+    service: self,
+    newId,
+    tell: (draft: EventDraft) => store.write((tx) => void outbox.stage(tx, draft)),
+    onFault: (error) => log.error({ err: error }, "a refusal could not be put on record"),
+  });
+  const { onRefused } = refusals;
+
+  await principals.whenLoaded();
+  const sender = createOutboxSender({ link, outbox, owner: { kind: "services", name }, log, now });
+  sender.start();
+  const stopPruning = pruneRegularly({ outbox, onFault: (error) => log.error({ err: error }, "pruning the outbox failed") });
+  await watchPresence({ link, register, signs, now, after: o.after ?? systemAfter, onRefused, log });
+  const handlers = createMachineHandlers({ machines: principals.all, register, signs, now });
+  await serve({ link, service: "fleet", principals, handlers, onRefused, now, log });
+
+  return {
+    register,
+    checks: { hub: () => link.connected || "not connected to the hub" },
+    async close() {
+      stopPruning();
+      await refusals.close();
+      await sender.stop();
+    },
+  };
+}
