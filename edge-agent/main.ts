@@ -35,7 +35,8 @@ import { createStatusFrame, type StatusFrame, UNKNOWN_STATUS } from "./status/st
 import { createStatusLane, type StatusLane } from "./status/status-lane.ts";
 import { catchUpOf, millisecondTimer, startTicker } from "./status/ticker.ts";
 import { createLoadMeter, ownProcess } from "./summary/load-meter.ts";
-import { type OutboxReport, outboxReport, summaryOf } from "./summary/summary.ts";
+import { createOutboxReporter } from "./summary/outbox-reporter.ts";
+import { type OutboxReport, summaryOf } from "./summary/summary.ts";
 
 const APP = `edge-agent@${manifest.version}`;
 const DIRECTORY_TIMEOUT_MS = 2000;
@@ -60,7 +61,10 @@ async function start(context: ProcessContext): Promise<void> {
   const links = openLinks(context, self, hubTime);
   const senders = startSenders(context, self, { link: links.dealings, outboxes });
   const status = startStatus(context, links.status, frame);
-  const reports = () => senders.map(({ outbox, sender }) => outboxReport(outbox, sender.state().lastError));
+  const reporters = senders.map(({ outbox, sender }) =>
+    createOutboxReporter({ outbox, lastError: () => sender.state().lastError }),
+  );
+  const reports = () => reporters.map((report) => report());
   startSummary(context, self, { link: links.dealings, figures: sampler.figures, status, reports, clockState });
   await openDoor(context, self, { outboxes, reports, clockState });
   await recordStart(context, self, { outboxes, clockState });

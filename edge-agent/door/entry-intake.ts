@@ -69,7 +69,7 @@ export function createEntryIntake(o: IntakeOptions): EntryIntake {
         if (from > 0) await o.breathe();
         const slice = requests.slice(from, from + SLICE).map((request) => entryOf(o, request));
         for (const entry of slice) {
-          const known = ofBatch.get(entry.id) ?? seenIn(o.store.getNow(seenKey(entry.id)));
+          const known = ofBatch.get(entry.id) ?? lookUp(o, entry.id);
           if (known !== null) requireSame(entry, known);
           ofBatch.set(entry.id, known ?? entry.seen);
         }
@@ -98,6 +98,15 @@ export const SEEN_PREFIX = "sdoor/";
 
 export function seenKey(id: string): Buffer {
   return Buffer.from(SEEN_PREFIX + id);
+}
+
+/** A store that cannot be read is no reason to stop: the write opens it anew, looks again, and tells what is wrong. */
+function lookUp({ store }: IntakeOptions, id: string): Seen | null {
+  try {
+    return seenIn(store.getNow(seenKey(id)));
+  } catch {
+    return null;
+  }
 }
 
 function seenIn(bytes: Buffer | undefined): Seen | null {

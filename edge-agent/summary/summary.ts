@@ -7,15 +7,6 @@ import type { Rate } from "../status/rate-meter.ts";
 export type OutboxDepth = { waiting: number; sealed: number; oldest: string | null; bytes: number };
 export type OutboxReport = OutboxDepth & { book: string; lastError: string | null };
 
-/** An error of the past says nothing once nothing waits. */
-export function outboxReport(
-  outbox: { book: string; depth: () => OutboxDepth },
-  lastError: string | null,
-): OutboxReport {
-  const depth = outbox.depth();
-  return { book: outbox.book, ...depth, lastError: depth.waiting === 0 ? null : lastError };
-}
-
 /** What does not change while the agent runs. */
 export type Identity = { app: string; host: Summary["host"] };
 

@@ -326,6 +326,18 @@ describe("a disk that fails", () => {
     expect(await waiting()).toHaveLength(1);
   });
 
+  test("so full that the store cannot be opened again: 507 each time, and 202 once there is room", async () => {
+    const mend = failWith("IO error: outbox/000003.log: No space left on device");
+    const open = database.open.bind(database);
+    database.open = () => Promise.reject(new Error("IO error: outbox/MANIFEST-000004: No space left on device"));
+    for (let round = 0; round < 4; round++) expect((await post({ id: ID, fields })).status).toBe(507);
+    mend();
+    database.open = open;
+    expect((await post({ id: ID, fields })).status).toBe(202);
+    expect((await post({ id: ID, fields: { ...fields, good: 6 } })).status).toBe(409);
+    expect(await waiting()).toHaveLength(1);
+  });
+
   test("otherwise: 500 that says so", async () => {
     const mend = failWith("IO error: outbox/000003.log: Input/output error");
     expect(await post({ id: ID, fields })).toMatchObject({ status: 500, body: { code: "store_unusable" } });

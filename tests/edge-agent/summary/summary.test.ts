@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { clockSource } from "../../../edge-agent/clock-state.ts";
 import { createLoadMeter, ownProcess } from "../../../edge-agent/summary/load-meter.ts";
+import { createOutboxReporter } from "../../../edge-agent/summary/outbox-reporter.ts";
 import { summaryOf } from "../../../edge-agent/summary/summary.ts";
+import { RastroError } from "../../../lib/contracts/errors.ts";
 import { Summary } from "../../../lib/contracts/machine.ts";
 
 const parts = {
@@ -54,4 +56,19 @@ test("the clock is in step only where a time service says so", () => {
   expect(host("/run/systemd/timesync", "/run/systemd/timesync/synchronized")).toBe("ntp");
   expect(host("/run/systemd/timesync")).toBe("none");
   expect(host()).toBe("unknown");
+});
+
+test("an outbox that cannot be read is told as it was last known, with the reason", () => {
+  let read = () => ({ waiting: 2, sealed: 1, oldest: null, bytes: 900 });
+  const report = createOutboxReporter({
+    outbox: { book: "audit", depth: () => read() },
+    lastError: () => "no receipt came",
+  });
+  expect(report()).toMatchObject({ waiting: 2, lastError: "no receipt came" });
+  read = () => {
+    throw new RastroError({ code: "store_unusable", message: "the disk is full" });
+  };
+  expect(report()).toMatchObject({ book: "audit", waiting: 2, sealed: 1, lastError: "the disk is full" });
+  read = () => ({ waiting: 0, sealed: 3, oldest: null, bytes: 900 });
+  expect(report()).toMatchObject({ waiting: 0, lastError: null });
 });
