@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Presence } from "../../../lib/contracts/machine.ts";
+import type { Link } from "../../../lib/messaging/link.ts";
+import { Store } from "../../../lib/storage/store.ts";
+import { type Fleet, startFleet } from "../../../services/fleet/start-fleet.ts";
+import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
+import { joinAsPerson, joinAsService } from "../join-hub.ts";
+import { presence, summary } from "./samples.ts";
+
+/* The fleet on a real hub. The five seconds of grace are ended by the test, not by the clock. */
+
+describe("the fleet on a hub", () => {
+  let hub: TestHub;
+  let service: Keyed;
+  let press: Link;
+  let store: Store;
+  let parts: Awaited<ReturnType<typeof joinAsService>>;
+  let fleet: Fleet;
+  let graces: (() => void)[];
+
+  beforeEach(async () => {
+    hub = await startTestHub();
+    service = await hub.addService("fleet");
+    const machine = await hub.addMachine("press-01");
+    await hub.addMachine("press-02");
+    await hub.addPerson("ada", "analyst");
+    press = await hub.link(machine.name, machine.password);
+    store = await Store.inMemory();
+    await begin();
+  });
+  afterEach(async () => {
+    await end();
+    await store.close();
+    await hub.close();
+  });
+
+  async function begin() {
+    graces = [];
+    parts = await joinAsService(hub, service, store);
+    fleet = await startFleet({ ...parts, after: (_ms, task) => (graces.push(task), () => undefined) });
+  }
+  async function end() {
+    await fleet.close();
+    await parts.link.close();
+  }
+
+  const say = (what: Presence) => press.publish("machines/press-01/presence", JSON.stringify(what), { qos: 1, retain: true });
+  const sum = () => press.publish("machines/press-01/summary", JSON.stringify(summary()));
+  const told = async () => {
+    const types: string[] = [];
+    for await (const [, value] of store.range({ gte: Buffer.from("oaudit/e"), lt: Buffer.from("oaudit/f") })) {
+      const { event } = JSON.parse(value.toString()) as { event: { type: string; payload: { why?: string; code?: string } } };
+      types.push(`${event.type} ${event.payload.why ?? event.payload.code}`);
+    }
+    return types;
+  };
+  const untilOnline = (online: boolean) => vi.waitFor(() => expect(fleet.register.presence("press-01")?.online).toBe(online));
+
+  it("shows who is there, how fast it reports and since when", async () => {
+    await say(presence());
+    await sum();
+    const ada = await joinAsPerson(hub, "ada");
+    await vi.waitFor(async () => {
+      expect(await ada.call("fleet", "machine-list", {})).toMatchObject([
+        { id: "press-01", online: true, rateHz: 999.812, waiting: 5 },
+        { id: "press-02", online: false, rateHz: null },
+      ]);
+    });
+    await say(presence({ online: false, why: "shutdown" }));
+    await untilOnline(false);
+    expect(await ada.call("fleet", "machine-show", { id: "press-01" })).toMatchObject({ online: false, why: "shutdown" });
+    expect(await told()).toEqual(["machine.online birth", "machine.offline shutdown"]);
+  });
+
+  it("presumes a machine offline that gives no sign after the fleet came back, and says so, retained", async () => {
+    await say(presence());
+    await untilOnline(true);
+    await end();
+    await begin();
+    graces.forEach((grace) => grace());
+    await untilOnline(false);
+    expect(fleet.register.presence("press-01")).toMatchObject({ why: "hub-restart", connection: "c-1" });
+    expect(await told()).toEqual(["machine.online birth", "machine.offline hub-restart"]);
+
+    const heard: Presence[] = [];
+    const ada = await joinAsPerson(hub, "ada");
+    await ada.link.subscribe("machines/+/presence", (_topic, payload, retained) => {
+      if (retained) heard.push(JSON.parse(payload.toString()) as Presence);
+    });
+    await vi.waitFor(() => expect(heard).toMatchObject([{ online: false, why: "hub-restart" }]));
+
+    await say(presence({ connection: "c-2" }));
+    await untilOnline(true);
+    expect(await told()).toHaveLength(3);
+  });
+
+  it("leaves a machine alone that was heard, though it gave no birth", async () => {
+    await say(presence());
+    await untilOnline(true);
+    await end();
+    await begin();
+    await sum();
+    const ada = await joinAsPerson(hub, "ada");
+    await vi.waitFor(async () => expect((await ada.call("fleet", "machine-show", { id: "press-01" })).rateHz).not.toBeNull());
+    graces.forEach((grace) => grace());
+    // An answer to a request that came after shows that nothing was published in between.
+    await ada.call("fleet", "machine-list", {});
+    expect(fleet.register.presence("press-01")?.online).toBe(true);
+    expect(await told()).toEqual(["machine.online birth"]);
+  });
+
+  it("forgets a presence that was cleared", async () => {
+    await say(presence());
+    await untilOnline(true);
+    await press.publish("machines/press-01/presence", "", { qos: 1, retain: true });
+    await vi.waitFor(() => expect(fleet.register.presence("press-01")).toBeUndefined());
+    expect(await told()).toEqual(["machine.online birth", "machine.offline cleared"]);
+  });
+
+  it("does not fall over bytes that are no presence, and puts it on record", async () => {
+    await press.publish("machines/press-01/presence", "{", { qos: 1 });
+    await press.publish("machines/press-01/summary", '{"v":2}', { qos: 1 });
+    await vi.waitFor(async () => expect(await told()).toEqual(["message.refused malformed", "message.refused schema"]));
+    await say(presence());
+    await untilOnline(true);
+  });
+});
