@@ -43,7 +43,11 @@ function textOf(value: unknown, place: Place, depth: number): string {
   }
 }
 
+/** Printable ASCII but quote and backslash: what most text is, and what needs no escape. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 function stringText(text: string, place: Place): string {
+  if (PLAIN.test(text)) return `"${text}"`;
   // RFC 8785 §3.2.2.2 names the escapes of ECMAScript's JSON.stringify.
   if (text.isWellFormed()) return JSON.stringify(text);
   throw refusal(place, "text with a lone surrogate");

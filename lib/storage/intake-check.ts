@@ -7,7 +7,7 @@ import { parseValue } from "../contracts/parse.ts";
 import { canonicalText } from "../ledger/canonical.ts";
 import { LedgerError } from "../ledger/error.ts";
 import type { RecordSignature } from "../ledger/record.ts";
-import { fingerprint, importPublicKey, verifySignature } from "../ledger/signature.ts";
+import { fingerprint, importPublicKey, verifySignatureAside } from "../ledger/signature.ts";
 import { member } from "./intake-position.ts";
 
 /** An event that can be trusted, or why it cannot. */
@@ -25,13 +25,13 @@ export type CheckContext = {
   key: SenderKey | null;
   epoch: string;
   /** Whether these very bytes and signature are in the book already: they were verified then, maybe by an older key. */
-  isBooked: (id: string, text: string, signature: string | null) => boolean;
+  isBooked: (id: string, text: string, signature: string) => boolean;
 };
 
 /** What can be said of an event without the state of the book, in the order in which it is said. */
-export function checkEvent(raw: unknown, context: CheckContext): Checked {
+export async function checkEvent(raw: unknown, context: CheckContext): Promise<Checked> {
   try {
-    return checkSteps(raw, context);
+    return await checkSteps(raw, context);
   } catch (thrown) {
     if (thrown instanceof RastroError) return { ok: false, code: thrown.code, message: thrown.message };
     if (thrown instanceof LedgerError) return { ok: false, code: "schema", message: thrown.message };
@@ -39,14 +39,14 @@ export function checkEvent(raw: unknown, context: CheckContext): Checked {
   }
 }
 
-function checkSteps(raw: unknown, context: CheckContext): Checked {
+async function checkSteps(raw: unknown, context: CheckContext): Promise<Checked> {
   // Of what was sent, not of what the schema makes of it: these are the bytes that were signed. Before the schema,
   // since it bounds the depth to which the schema recurses.
   const text = canonicalText(member(raw, "event") ?? raw);
   const { event, sig } = parseValue(SignedEvent, raw, `an event of ${context.from.name}`);
   requireSource(event, context);
   requireOwner(event, context.book);
-  const signature = requireSignature(event, text, sig, context);
+  const signature = await requireSignature(event, text, sig, context);
   return { ok: true, event, text, sig: signature, unsigned: signature === null };
 }
 
@@ -61,16 +61,20 @@ function requireOwner(event: Event, book: BookName): void {
   if (owner !== book) throw refusal("wrong_owner", event, "type", event.type, `a kind that the book ${book} owns`);
 }
 
-function requireSignature(event: Event, text: string, sig: string | null, context: CheckContext): RecordSignature | null {
-  const { from, key, isBooked } = context;
+async function requireSignature(
+  event: Event,
+  text: string,
+  sig: string | null,
+  { from, key, isBooked }: CheckContext,
+): Promise<RecordSignature | null> {
   if (sig === null && from.publicKey === null) return null;
-  const by = { by: from.name, key: key?.fingerprint ?? "", value: sig ?? "" };
-  if (sig !== null && isBooked(event.id, text, sig)) return by;
-  if (sig === null || key === null || !verifySignature(key.key, Buffer.from(text), sig)) {
-    const expected = from.publicKey === null ? "no signature, since no key is registered" : `a signature by key ${key?.fingerprint}`;
+  if (sig === null || key === null) {
+    const expected = key === null ? "null, since no key is registered" : "a signature";
     throw refusal("bad_signature", event, "sig", String(sig), expected);
   }
-  return by;
+  const signature = { by: from.name, key: key.fingerprint, value: sig };
+  if (isBooked(event.id, text, sig) || (await verifySignatureAside(key.key, Buffer.from(text), sig))) return signature;
+  throw refusal("bad_signature", event, "sig", sig, `a signature by key ${key.fingerprint}`);
 }
 
 function refusal(code: ErrorCode, event: Event, field: string, given: string, expected: string): RastroError {
