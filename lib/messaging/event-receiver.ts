@@ -16,8 +16,8 @@ export type EventReceiver = {
   close(): Promise<void>;
 };
 
-/** Batches of one sender that may wait; a sender's whole window is fewer. */
-const WAITING_PER_SENDER = 8;
+/** Batches of one sender that may wait: its window twice, since after a reconnection it begins again. */
+const WAITING_PER_SENDER = 12;
 
 /** Batches of all senders together that may wait: with 64 KiB each, 64 MiB. */
 const WAITING_IN_ALL = 1024;

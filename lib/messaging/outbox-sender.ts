@@ -51,6 +51,9 @@ export type OutboxSenderOptions = {
 /** Batches that may await the broker's acknowledgement: the socket, not the memory, sets the pace. */
 const UNACKNOWLEDGED = 4;
 
+/** Batches that may await their receipts: fewer than a receiver lets one sender have waiting. */
+const WINDOW_BATCHES = 6;
+
 /** After a time-out so many events are tried at a time, until a receipt comes: a receiver that is away costs little. */
 const PROBE_EVENTS = 16;
 
@@ -93,8 +96,9 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
 
   /** @returns false when there is nothing to do until something changes. */
   async function sendNext(): Promise<boolean> {
-    const room = (silences > 0 ? PROBE_EVENTS : windowEvents) - window.inFlight;
-    if (!subscribed || !link.connected || endPause || room <= 0 || unacknowledged >= UNACKNOWLEDGED) return false;
+    const room = (silences > 0 ? PROBE_EVENTS : windowEvents) - window.events;
+    const full = room <= 0 || window.batches >= WINDOW_BATCHES || unacknowledged >= UNACKNOWLEDGED;
+    if (full || !subscribed || !link.connected || endPause) return false;
     const { generation, cursor } = window;
     const entries = await readEntries(cursor, Math.min(room, batchEvents));
     // While the store was read a receiver may have asked for something else, or the connection may have gone.
@@ -167,7 +171,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
     lastError = null;
     cancelSilence?.();
     cancelSilence = null;
-    if (window.inFlight > 0) watchForSilence();
+    if (window.events > 0) watchForSilence();
   }
 
   /**
@@ -251,6 +255,6 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
       await running;
       await settling;
     },
-    state: () => ({ ...counts, lastError, inFlight: window.inFlight }),
+    state: () => ({ ...counts, lastError, inFlight: window.events }),
   };
 }
