@@ -10,6 +10,7 @@ export type FakeLink = Link & {
   /** Acknowledges at once what is published from now on. */
   acknowledging: boolean;
   deliver(topic: string, message: unknown): void;
+  deliverRaw(topic: string, payload: Buffer): void;
   up(): void;
   down(): void;
   onPublish: (published: Published) => void;
@@ -42,9 +43,10 @@ export function fakeLink(name: string): FakeLink {
     async subscribe(filters, handler) {
       handlers.push({ filters: typeof filters === "string" ? [filters] : filters, handler });
     },
-    deliver(topic, message) {
+    deliver: (topic, message) => link.deliverRaw(topic, Buffer.from(JSON.stringify(message))),
+    deliverRaw(topic, payload) {
       for (const { filters, handler } of handlers) {
-        if (filters.some((filter) => topicMatches(filter, topic))) void handler(topic, Buffer.from(JSON.stringify(message)), false);
+        if (filters.some((filter) => topicMatches(filter, topic))) void handler(topic, payload, false);
       }
     },
     onUp(listener) {
