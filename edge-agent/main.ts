@@ -30,6 +30,7 @@ import { createPassword } from "./link/password.ts";
 import { agentStarted } from "./own-events.ts";
 import { createPresence } from "./presence/presence.ts";
 import { afterTimeout, createRepeats } from "./presence/repeats.ts";
+import { goFirst } from "./priority.ts";
 import { createRateMeter, type RateMeter } from "./status/rate-meter.ts";
 import { createStatusFrame, type StatusFrame, UNKNOWN_STATUS } from "./status/status-frame.ts";
 import { createStatusLane, type StatusLane } from "./status/status-lane.ts";
@@ -49,6 +50,7 @@ await runProcess("edge-agent", start);
 
 /** Puts the agent together. What is opened first is closed last. */
 async function start(context: ProcessContext): Promise<void> {
+  context.log.debug({ granted: goFirst() }, "asked to go before ordinary work");
   const sources = await openHostSources();
   context.onStop(() => sources.close());
   const self = await identify(context, await sources.system());
