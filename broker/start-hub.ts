@@ -15,8 +15,8 @@ import { createPublishOrder, keepRetainedAtOnce, type PublishOrder } from "./pub
 import { refusedRequest } from "./refuse-request.ts";
 import { publishSystemTopics } from "./system-topics.ts";
 
-/** Time that a connection has for its CONNECT. */
 const CONNECT_TIMEOUT_MS = 5000;
+const SYSTEM_TOPICS_MS = 10_000;
 
 export type HubOptions = {
   /** A loopback address; without TLS the hub listens on no other. */
@@ -28,6 +28,8 @@ export type HubOptions = {
   onAccess?: OnAccess;
   /** An Aedes persistence; in memory unless told: retained messages and sessions end with the hub. */
   persistence?: unknown;
+  /** Time that a connection has until its CONNECT is in; 5 s unless told. */
+  connectTimeoutMs?: number;
   /** How often `$SYS/broker/…` is renewed; 10 s unless told. */
   systemTopicsMs?: number;
   now?: () => number;
@@ -58,21 +60,20 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const now = o.now ?? Date.now;
   const counters = newCounters();
   const connections = new WeakMap<Client, Connection>();
-  const admitted = new Map<Client, string | null>();
+  const registered = new Set<Client>();
   const accessOfName = accessByName((name) => o.authenticator.principal(name));
   const onAccess = counting(counters, o.onAccess);
   const order = createPublishOrder();
 
   const aedes: Aedes = new Aedes({
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectTimeout: o.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     persistence: o.persistence,
     ...connectHooks({
       authenticator: o.authenticator,
       prepare: (client) =>
         deliverOnce(client, aedes.id, (topic) => connections.get(client)?.access.mayReceive(topic) === true),
       admitted: (client, access, session) => {
-        connections.set(client, { access, order: order.connection() });
-        admitted.set(client, session);
+        connections.set(client, { access, session, order: order.connection() });
       },
       onAccess,
       random: o.random ?? randomBytes,
@@ -95,7 +96,11 @@ export async function startHub(o: HubOptions): Promise<Hub> {
       if (error) o.log.warn({ err: error, topic: message.topic }, "the hub's own message was not published");
     });
   logFaults(aedes, o.log);
-  aedes.on("clientDisconnect", (client) => admitted.delete(client));
+  // Not at the admission: a client that is gone by then is never registered, and nothing tells of its end.
+  aedes.on("client", (client) => {
+    if (!client.closed) registered.add(client);
+  });
+  aedes.on("clientDisconnect", (client) => registered.delete(client));
 
   await aedes.listen();
   const internals = aedes as unknown as AedesBroker;
@@ -109,9 +114,9 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const stopSystemTopics = publishSystemTopics({
     publish,
     counters,
-    connected: () => admitted.size,
+    connected: () => registered.size,
     persistence: internals.persistence,
-    everyMs: o.systemTopicsMs ?? 10_000,
+    everyMs: o.systemTopicsMs ?? SYSTEM_TOPICS_MS,
     now,
   });
   o.log.info({ host: o.host, port }, "the hub listens");
@@ -120,8 +125,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     url: `mqtt://${isIPv4(o.host) ? o.host : "localhost"}:${port}`,
     port,
     counters,
-    connected: () => admitted.size,
-    sessions: () => [...new Set(admitted.values())].filter((session) => session !== null),
+    connected: () => registered.size,
+    sessions: () => sessionsOf([...registered].map((client) => connections.get(client))),
     listening: () => server.listening,
     async close() {
       stopSystemTopics();
@@ -133,7 +138,12 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   };
 }
 
-type Connection = { access: Access; order: ReturnType<PublishOrder["connection"]> };
+type Connection = { access: Access; session: string | null; order: ReturnType<PublishOrder["connection"]> };
+
+function sessionsOf(connections: readonly (Connection | undefined)[]): string[] {
+  const sessions = connections.map((connection) => connection?.session ?? null);
+  return [...new Set(sessions)].filter((session) => session !== null);
+}
 
 function refuseOpenHost(host: string): void {
   if (host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))) return;

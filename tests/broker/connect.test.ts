@@ -1,9 +1,10 @@
 import mqtt from "mqtt";
 import { describe, expect, it } from "vitest";
+import type { Credentials, Verdict } from "../../broker/admission.ts";
 import { startHub } from "../../broker/start-hub.ts";
 import { inboxOf } from "../support/inbox.ts";
 import { startPlainHub } from "../support/plain-hub.ts";
-import { fixedAuthenticator } from "../support/principals.ts";
+import { fixedAuthenticator, principal } from "../support/principals.ts";
 import { connectPacket, isConnack } from "../support/raw-mqtt.ts";
 import { SILENT } from "../support/silent.ts";
 
@@ -123,6 +124,39 @@ describe("the hub", () => {
     const { hub } = await startPlainHub(USERS);
     const start = startHub({ host: "127.0.0.1", port: hub.port, authenticator: fixedAuthenticator([]), log: SILENT });
     await expect(start).rejects.toMatchObject({ code: "port_taken", problem: { given: String(hub.port) } });
+  });
+
+  it("closes a connection that sends no CONNECT, or only half of one", async () => {
+    const { raw } = await startPlainHub(USERS, { connectTimeoutMs: 20 });
+    const silent = await raw();
+    const half = await raw();
+    half.sendBytes(Buffer.from([0x10, 40, 0, 4, 77]));
+    await Promise.all([silent.closed, half.closed]);
+    expect(silent.socket.destroyed && half.socket.destroyed).toBe(true);
+  });
+
+  it("counts nobody who left while the password was being checked", async () => {
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+    const { promise: verdict, resolve: decide } = Promise.withResolvers<Verdict>();
+    const maria = principal("maria", "operator");
+    const authenticator = {
+      authenticate: ({ user }: Credentials) => {
+        if (user !== "maria") return Promise.resolve({ principal: principal(user, "inspector"), session: "s-1" });
+        ask();
+        return verdict;
+      },
+      principal: () => maria,
+    };
+    const { connect, raw, hub } = await startPlainHub(USERS, { authenticator });
+    const gone = await raw();
+    gone.send(connectPacket("maria"));
+    await asked;
+    gone.socket.destroy();
+    await gone.closed;
+    const eyes = await connect("eyes");
+    decide({ principal: maria, session: "s-2" });
+    await eyes.subscribeAsync("#");
+    expect([hub.connected(), hub.sessions()]).toEqual([1, ["s-1"]]);
   });
 
   it("publishes the will of a connection that broke off", async () => {

@@ -21,7 +21,7 @@ export type PlainHub = {
 
 export async function startPlainHub(
   users: Readonly<Record<string, Profile>>,
-  o: { authenticator?: Authenticator; systemTopicsMs?: number } = {},
+  o: { authenticator?: Authenticator; systemTopicsMs?: number; connectTimeoutMs?: number } = {},
 ): Promise<PlainHub> {
   const access: AccessEvent[] = [];
   const principals = Object.entries(users).map(([name, profile]) => principal(name, profile));
@@ -32,6 +32,7 @@ export async function startPlainHub(
     log: SILENT,
     onAccess: (event) => access.push(event),
     ...(o.systemTopicsMs === undefined ? {} : { systemTopicsMs: o.systemTopicsMs }),
+    ...(o.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: o.connectTimeoutMs }),
   });
   const clients: MqttClient[] = [];
   const raws: RawMqtt[] = [];
