@@ -22,17 +22,27 @@ export function recordRefusals(o: {
   newId: () => string;
   tell: (event: EventDraft) => Promise<void>;
   onFault: (error: unknown) => void;
-}): { onRefused: (refused: RefusedMessage) => void; /** Resolves when the last counts are told. */ close(): Promise<void> } {
+}): {
+  onRefused: (refused: RefusedMessage) => void;
+  /** Resolves when the last counts are told. */ close(): Promise<void>;
+} {
   const { name, tz, now } = o.service;
   let telling: Promise<void> = Promise.resolve();
   const emit = (report: RefusalReport) => {
-    const event = refusalEvent({ report, principalOf: o.names.bySub, service: name, id: o.newId(), now: now(), tz });
+    const event = refusalEvent({
+      report,
+      principalOf: (sub) => o.names.bySub(sub),
+      service: name,
+      id: o.newId(),
+      now: now(),
+      tz,
+    });
     const told = o.tell(event).catch(o.onFault);
     telling = telling.then(() => told);
   };
   const refusals = createRefusals({ emit, now });
   return {
-    onRefused: (refused) => refusals.note(refusalOf(o.names.byName, refused)),
+    onRefused: (refused) => refusals.note(refusalOf((from) => o.names.byName(from), refused)),
     close() {
       refusals.close();
       return telling;
@@ -44,10 +54,7 @@ export function recordRefusals(o: {
  * A refused message as it is counted: without the login that a person's topic carries, since names never enter a
  * record; `from` is the name that the broker vouches for.
  */
-export function refusalOf(
-  principalOf: (name: string) => Principal | undefined,
-  refused: RefusedMessage,
-): Refusal {
+export function refusalOf(principalOf: (name: string) => Principal | undefined, refused: RefusedMessage): Refusal {
   const request = parseRequest(refused.topic);
   const sub = principalOf(refused.from)?.sub ?? NOBODY;
   const detail = request === null ? refused.topic : `requests/${request.service}/${request.operation}`;
@@ -85,7 +92,8 @@ export function refusalEvent(o: {
 
 function actorOf(principal: Principal | undefined, service: string): Actor {
   if (principal === undefined) return { sub: service, auth: "service" };
-  if (principal.kind === "person") return { sub: principal.sub, auth: principal.name === LOCAL_ADMIN ? "local" : "session" };
+  if (principal.kind === "person")
+    return { sub: principal.sub, auth: principal.name === LOCAL_ADMIN ? "local" : "session" };
   return { sub: principal.name, auth: principal.kind === "machine" ? "device" : "service" };
 }
 

@@ -5,7 +5,13 @@ import type { Actor, EventDraft } from "../contracts/events.ts";
 export type VerifyCause = { why: "request" | "nightly"; actor: Actor };
 
 /** What goes on record of a verification: its result, never the damaged bytes. */
-export function verifiedEvent(o: { report: VerifyReport; cause: VerifyCause; id: string; now: number; tz: string }): EventDraft {
+export function verifiedEvent(o: {
+  report: VerifyReport;
+  cause: VerifyCause;
+  id: string;
+  now: number;
+  tz: string;
+}): EventDraft {
   const { book, ok, size, root, damagedCount, signatures, tookMs } = o.report;
   return {
     id: o.id,

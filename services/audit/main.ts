@@ -21,7 +21,8 @@ const random = randomBytes;
 await runProcess(NAME, start);
 
 /** Puts the process together. What is opened first is closed last. */
-async function start({ settings, folders, log, health, onStop }: ProcessContext): Promise<void> {
+async function start(context: ProcessContext): Promise<void> {
+  const { settings, folders, log, health } = context;
   const plant = await readPlant(settings.data);
   const key = await loadOrCreateKey(folders.serviceKey(NAME));
   const directoryKey = await readPublicKey(folders.directoryPublicKey);
@@ -29,9 +30,9 @@ async function start({ settings, folders, log, health, onStop }: ProcessContext)
     signToken({ sub: NAME, aud: plant.id, privateKey: key.privateKey, now, nonce: random(8).toString("hex") });
 
   const store = await Store.openFolder(folders.bookStore(NAME));
-  onStop(() => store.close());
+  context.onStop(() => store.close());
   const link = openLink({ url: settings.brokerUrl, name: NAME, password: token, log, random });
-  onStop(() => link.close());
+  context.onStop(() => link.close());
   const personKeys = createPersonKeys({
     directory: () => createDirectoryClient({ url: directoryUrlOf(settings) }),
     bearer: () => ({ name: NAME, token: token() }),
@@ -57,6 +58,6 @@ async function start({ settings, folders, log, health, onStop }: ProcessContext)
     newId,
     log,
   });
-  onStop(() => audit.close());
+  context.onStop(() => audit.close());
   for (const [name, check] of Object.entries(audit.checks)) health.check(name, check);
 }

@@ -8,10 +8,17 @@ import type { Verification } from "./verification.ts";
  * @param o.at - wall time "HH:MM" in the zone `tz`.
  * @returns what stops it.
  */
-export function verifyNightly(o: { at: string; tz: string; verification: Verification; log: Logger }): () => Promise<void> {
+export function verifyNightly(o: {
+  at: string;
+  tz: string;
+  verification: Verification;
+  log: Logger;
+}): () => Promise<void> {
   const [hour, minute] = o.at.split(":").map(Number);
   const task = schedule(`${minute} ${hour} * * *`, () => verifyOnce(o), { timezone: o.tz, noOverlap: true });
-  return async () => void (await task.destroy());
+  return async () => {
+    await task.destroy();
+  };
 }
 
 /** One nightly verification; its failure is a log line of level error and shows in `/readyz`. Never rejects. */

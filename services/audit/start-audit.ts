@@ -85,7 +85,8 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
 
 async function openBook({ store, origin, headNote, log }: AuditOptions): Promise<Book> {
   const book = await Book.open({ store, name: "audit", origin, ...(headNote !== undefined && { headNote }) });
-  if (book.damage !== null) log.error({ damage: book.damage }, "the book is damaged: it is shown and verified, and takes no records");
+  if (book.damage !== null)
+    log.error({ damage: book.damage }, "the book is damaged: it is shown and verified, and takes no records");
   return book;
 }
 
@@ -104,15 +105,15 @@ function takeInEvents(
   roleOf: (sub: string) => string | null,
   onRefused: (refused: RefusedMessage) => void,
 ) {
-  const { receive } = createIntake({
+  const intake = createIntake({
     store,
     book,
-    principalOf: principals.byName,
+    principalOf: (name) => principals.byName(name),
     self,
     newId,
     decide: (_tx, event, arrival) => ({ added: judgeTelling(roleOf, event, arrival) }),
   });
-  return receiveEvents({ link, book: "audit", receive, onRefused, log });
+  return receiveEvents({ link, book: "audit", receive: (from, batch) => intake.receive(from, batch), onRefused, log });
 }
 
 function handlersOf(o: AuditOptions, book: Book, verification: Verification): Handlers<"audit"> {

@@ -1,5 +1,5 @@
 import type { Principal } from "../../lib/contracts/directory.ts";
-import { EVENT_OWNERS, type Event, type EventType } from "../../lib/contracts/events.ts";
+import type { EVENT_OWNERS, Event, EventType } from "../../lib/contracts/events.ts";
 
 type AuditEventType = { [T in EventType]: (typeof EVENT_OWNERS)[T] extends "audit" ? T : never }[EventType];
 type Teller = (from: Principal) => boolean;

@@ -18,8 +18,16 @@ export function readMachineSaid(topic: string, payload: Uint8Array): MachineSaid
   const { machine, leaf } = parsed;
   const cleared = payload.length === 0;
   if (leaf === "presence") {
-    return { machine, kind: "presence", presence: cleared ? null : parseJson(Presence, payload, `the presence of ${machine}`) };
+    return {
+      machine,
+      kind: "presence",
+      presence: cleared ? null : parseJson(Presence, payload, `the presence of ${machine}`),
+    };
   }
   if (leaf !== "summary") return null;
-  return { machine, kind: "summary", summary: cleared ? null : parseJson(Summary, payload, `the summary of ${machine}`) };
+  return {
+    machine,
+    kind: "summary",
+    summary: cleared ? null : parseJson(Summary, payload, `the summary of ${machine}`),
+  };
 }

@@ -18,7 +18,8 @@ const random = randomBytes;
 await runProcess(NAME, start);
 
 /** Puts the process together. What is opened first is closed last. */
-async function start({ settings, folders, log, health, onStop }: ProcessContext): Promise<void> {
+async function start(context: ProcessContext): Promise<void> {
+  const { settings, folders, log, health } = context;
   const plant = await readPlant(settings.data);
   const key = await loadOrCreateKey(folders.serviceKey(NAME));
   const directoryKey = await readPublicKey(folders.directoryPublicKey);
@@ -26,9 +27,9 @@ async function start({ settings, folders, log, health, onStop }: ProcessContext)
     signToken({ sub: NAME, aud: plant.id, privateKey: key.privateKey, now, nonce: random(8).toString("hex") });
 
   const store = await Store.openFolder(folders.fleet);
-  onStop(() => store.close());
+  context.onStop(() => store.close());
   const link = openLink({ url: settings.brokerUrl, name: NAME, password: token, log, random });
-  onStop(() => link.close());
+  context.onStop(() => link.close());
 
   const fleet = await startFleet({
     store,
@@ -46,6 +47,6 @@ async function start({ settings, folders, log, health, onStop }: ProcessContext)
     random,
     log,
   });
-  onStop(() => fleet.close());
+  context.onStop(() => fleet.close());
   for (const [name, check] of Object.entries(fleet.checks)) health.check(name, check);
 }

@@ -56,7 +56,9 @@ export async function watchPresence(o: PresenceWatchOptions): Promise<void> {
   await link.subscribe([filters.everyPresence, filters.everySummary], take);
   link.onUp((connection) => {
     o.after(GRACE, () => {
-      presumeAbsent(connection).catch((error: unknown) => o.log.error({ err: error }, "looking for absent machines failed"));
+      presumeAbsent(connection).catch((error: unknown) =>
+        o.log.error({ err: error }, "looking for absent machines failed"),
+      );
     });
   });
 }

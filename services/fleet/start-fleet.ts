@@ -53,9 +53,12 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
   await principals.whenLoaded();
   const sender = createOutboxSender({ link, outbox, owner: { kind: "services", name }, log, now });
   sender.start();
-  const stopPruning = pruneRegularly({ outbox, onFault: (error) => log.error({ err: error }, "pruning the outbox failed") });
+  const stopPruning = pruneRegularly({
+    outbox,
+    onFault: (error) => log.error({ err: error }, "pruning the outbox failed"),
+  });
   await watchPresence({ link, register, signs, now, after: o.after ?? systemAfter, onRefused, log });
-  const handlers = createMachineHandlers({ machines: principals.all, register, signs, now });
+  const handlers = createMachineHandlers({ machines: () => principals.all(), register, signs, now });
   await serve({ link, service: "fleet", principals, handlers, onRefused, now, log });
 
   return {

@@ -3,14 +3,27 @@ import type { Event, Receipt } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import { LedgerError } from "../../lib/ledger/error.ts";
 import type { AppendInput, Book } from "../../lib/storage/book.ts";
-import { type MadeEvent, makeServiceEvent, type ServiceEventInput, type ServiceSelf } from "../../lib/storage/service-event.ts";
+import {
+  type MadeEvent,
+  makeServiceEvent,
+  type ServiceEventInput,
+  type ServiceSelf,
+} from "../../lib/storage/service-event.ts";
 import type { KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import { correctionEvent, creationEvent, voidEvent } from "./entry-event.ts";
 import { stateOf } from "./fold.ts";
 import { justify, type Justified, WITHOUT_REASON } from "./justify.ts";
 import { earlierOf, repeatOf } from "./repeat.ts";
-import { judgeCorrection, judgeCreation, type Judgement, judgeVoid, type Names, unknownEntry, unknownLot } from "./rules.ts";
+import {
+  judgeCorrection,
+  judgeCreation,
+  type Judgement,
+  judgeVoid,
+  type Names,
+  unknownEntry,
+  unknownLot,
+} from "./rules.ts";
 import { lotTotalsKey } from "./view-keys.ts";
 import type { Views } from "./views.ts";
 
@@ -64,7 +77,10 @@ export function createChanges(o: {
       added: { result: "booked", code: null, role: caller.profile, ...judged },
     };
     const booked = withinSize(() => o.book.append(tx, input, event.id, text));
-    return { rev: judged.rev, receipt: { id: event.id, status: "booked" as const, book: "production" as const, ...booked } };
+    return {
+      rev: judged.rev,
+      receipt: { id: event.id, status: "booked" as const, book: "production" as const, ...booked },
+    };
   }
 
   return {

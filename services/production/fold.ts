@@ -1,5 +1,13 @@
 import type { Tx } from "../../lib/storage/store.ts";
-import { type Booked, changedEntry, decodeState, encodeState, type EntryState, type FoldableRecord, nextState } from "./entry-state.ts";
+import {
+  type Booked,
+  changedEntry,
+  decodeState,
+  encodeState,
+  type EntryState,
+  type FoldableRecord,
+  nextState,
+} from "./entry-state.ts";
 import { foldTotals } from "./totals.ts";
 import { entryKey, lotEntryKey, newestKey } from "./view-keys.ts";
 

@@ -58,7 +58,10 @@ function requireActor(names: Names, event: Event, from: Principal): void {
   if (auth !== "station" && auth !== "offline") throw notAllowed(`a machine cannot vouch for an actor by ${auth}`);
   const person = names.bySub(sub);
   if (person?.kind !== "person") {
-    throw new RastroError({ code: "unknown_name", message: `Booking entry ${event.id} failed: nobody has the id ${sub}.` });
+    throw new RastroError({
+      code: "unknown_name",
+      message: `Booking entry ${event.id} failed: nobody has the id ${sub}.`,
+    });
   }
   // Whoever was signed in when it happened may have left since; the pieces were made all the same, so `active` is not asked.
   const writers: readonly string[] = OPERATIONS.production["entry-add"].profiles;

@@ -35,6 +35,9 @@ export function noteRefusals<S extends ServiceWithOperations>(
         throw thrown;
       }
     };
-  const noted = Object.entries(handlers).map(([operation, handler]) => [operation, noting(operation, handler as Handler)]);
+  const noted = Object.entries(handlers).map(([operation, handler]) => [
+    operation,
+    noting(operation, handler as Handler),
+  ]);
   return Object.fromEntries(noted) as Handlers<S>;
 }

@@ -30,7 +30,8 @@ export function markFolded(tx: Pick<Tx, "put">, size: number): void {
 export async function bringViewsUpToDate(o: ViewedBook): Promise<number> {
   const mark = readMark(await o.store.get(MARK));
   const { size } = o.book.head();
-  if (mark === null || mark.version !== VIEWS_VERSION || mark.folded === null || mark.folded > size) return rebuildViews(o);
+  if (mark === null || mark.version !== VIEWS_VERSION || mark.folded === null || mark.folded > size)
+    return rebuildViews(o);
   return foldFrom(o, mark.folded);
 }
 

@@ -74,10 +74,21 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     now: o.self.now,
   });
   sender.start();
-  const stopPruning = pruneRegularly({ outbox, onFault: (error) => o.log.error({ err: error }, "pruning the outbox failed") });
+  const stopPruning = pruneRegularly({
+    outbox,
+    onFault: (error) => o.log.error({ err: error }, "pruning the outbox failed"),
+  });
   const receiver = book.damage === null ? await takeInEvents(o, book, onRefused) : null;
   const handlers = noteRefusals("production", handlersOf(o, book, tell), onRefused);
-  await serve({ link: o.link, service: "production", principals: o.principals, handlers, onRefused, now: o.self.now, log: o.log });
+  await serve({
+    link: o.link,
+    service: "production",
+    principals: o.principals,
+    handlers,
+    onRefused,
+    now: o.self.now,
+    log: o.log,
+  });
 
   return {
     book,
@@ -97,7 +108,8 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
 
 async function openBook({ store, origin, headNote, log }: ProductionOptions): Promise<Book> {
   const book = await Book.open({ store, name: "production", origin, ...(headNote !== undefined && { headNote }) });
-  if (book.damage !== null) log.error({ damage: book.damage }, "the book is damaged: it is read and verified, and takes no records");
+  if (book.damage !== null)
+    log.error({ damage: book.damage }, "the book is damaged: it is read and verified, and takes no records");
   return book;
 }
 
@@ -118,12 +130,18 @@ function takeInEvents(o: ProductionOptions, book: Book, onRefused: (refused: Ref
   const intake = createIntake({
     store,
     book,
-    principalOf: principals.byName,
+    principalOf: (name) => principals.byName(name),
     self,
     newId,
     decide: (_tx, event, arrival) => ({ added: judgeMachineEvent(principals, event, arrival) }),
   });
-  return receiveEvents({ link, book: "production", receive: intake.receive, onRefused, log });
+  return receiveEvents({
+    link,
+    book: "production",
+    receive: (from, batch) => intake.receive(from, batch),
+    onRefused,
+    log,
+  });
 }
 
 function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"production"> {

@@ -48,8 +48,8 @@ export async function joinAsService(hub: TestHub, service: Keyed, store: Store) 
 export async function joinAsPerson(hub: TestHub, name: string) {
   const session = await hub.signIn(name);
   const link = await hub.link(session.user, () => session.token);
-  const { call } = createRequester({ link, user: session.user, session: session.session, newId: v7, now });
-  return { call, link, session };
+  const requester = createRequester({ link, user: session.user, session: session.session, newId: v7, now });
+  return { call: requester.call.bind(requester), link, session };
 }
 
 /** A machine with an outbox in memory for one book. */
@@ -65,7 +65,13 @@ export async function joinAsMachine(hub: TestHub, machine: Keyed, book: BookName
     random: randomBytes,
     now,
   });
-  const sender = createOutboxSender({ link, outbox, owner: { kind: "machines", name: machine.name }, log: SILENT, now });
+  const sender = createOutboxSender({
+    link,
+    outbox,
+    owner: { kind: "machines", name: machine.name },
+    log: SILENT,
+    now,
+  });
   sender.start();
   return {
     link,

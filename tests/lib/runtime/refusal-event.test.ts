@@ -26,7 +26,13 @@ describe("what audit is told of refusals", () => {
       type: "request.refused",
       actor: { sub: byName("maria")?.sub, auth: "session" },
       obj: { kind: "operation", key: "requests/production/entry-add" },
-      payload: { by: "production", code: "schema", count: 3, first: "2026-11-24T11:59:00.000Z", last: "2026-11-24T12:00:00.000Z" },
+      payload: {
+        by: "production",
+        code: "schema",
+        count: 3,
+        first: "2026-11-24T11:59:00.000Z",
+        last: "2026-11-24T12:00:00.000Z",
+      },
     });
     expect(JSON.stringify(event)).not.toContain('maria"');
   });
@@ -40,7 +46,10 @@ describe("what audit is told of refusals", () => {
   });
 
   it("knows the holder of the local key, and stands in for whom nobody knows", () => {
-    expect(eventOf("requests/local-admin/s-1/production/entry-add/r-1", "local-admin").actor).toEqual({ sub: "local-admin", auth: "local" });
+    expect(eventOf("requests/local-admin/s-1/production/entry-add/r-1", "local-admin").actor).toEqual({
+      sub: "local-admin",
+      auth: "local",
+    });
     expect(eventOf("machines/ghost/events/production", "ghost").actor).toEqual({ sub: "production", auth: "service" });
   });
 

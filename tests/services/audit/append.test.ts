@@ -29,7 +29,12 @@ const tellable = (name: string, profile: "machine" | "service", given: Partial<E
 
 describe("who may tell audit of what", () => {
   it("a machine: its own start, and who signed in at its station", () => {
-    expect(tellable("press-01", "machine")).toEqual(["session.started", "session.ended", "session.refused", "agent.started"]);
+    expect(tellable("press-01", "machine")).toEqual([
+      "session.started",
+      "session.ended",
+      "session.refused",
+      "agent.started",
+    ]);
   });
 
   it("a machine only in its own name or that of somebody at its station", () => {
@@ -81,7 +86,9 @@ describe("what the book adds", () => {
 
   it("takes the role of a booked record from the book that booked it", () => {
     const told = event("record.booked", { actor: { sub: MARIA, auth: "session" }, payload: { role: "supervisor" } });
-    expect(judgeTelling(roleOf, told, { from: principal("production", "service"), unsigned: false }).role).toBe("supervisor");
+    expect(judgeTelling(roleOf, told, { from: principal("production", "service"), unsigned: false }).role).toBe(
+      "supervisor",
+    );
   });
 
   it("keeps an attempt to tell what is not the sender's, and that it was not signed", () => {

@@ -81,12 +81,21 @@ describe("audit on a hub", () => {
       const fields = { machine: "press-01", lot: "L-1", good: 5 };
       await maria.call("production", "entry-add", { id, ...entry, fields });
       const reason = { code: "COUNT_FIX" as const, text: "Rui counted one more" };
-      await maria.call("production", "entry-correct", { id, event: v7(), rev: 1, fields: { ...fields, good: 6 }, reason });
+      await maria.call("production", "entry-correct", {
+        id,
+        event: v7(),
+        rev: 1,
+        fields: { ...fields, good: 6 },
+        reason,
+      });
 
       await vi.waitFor(async () => expect(await rowsOf("record.booked")).toHaveLength(2));
       const [correction, creation] = await rowsOf("record.booked");
       expect(creation).toMatchObject({ who: "maria", text: null });
-      expect(creation?.record.event).toMatchObject({ id, payload: { book: "production", seq: 0, leaf: production.book.leafAt(0) } });
+      expect(creation?.record.event).toMatchObject({
+        id,
+        payload: { book: "production", seq: 0, leaf: production.book.leafAt(0) },
+      });
       expect(correction).toMatchObject({ who: "maria", text: "Rui counted one more" });
       expect(correction?.record).toMatchObject({
         via: { kind: "outbox", name: "production" },
@@ -139,7 +148,11 @@ describe("audit on a hub", () => {
     const [verified] = await rowsOf("book.verified");
     expect(verified).toMatchObject({
       who: "ada",
-      record: { via: { kind: "internal", name: "audit" }, added: { role: "analyst" }, event: { payload: { why: "request", ok: true } } },
+      record: {
+        via: { kind: "internal", name: "audit" },
+        added: { role: "analyst" },
+        event: { payload: { why: "request", ok: true } },
+      },
     });
     expect(await rowsOf("book.verified")).toHaveLength(1);
     expect(audit.checks["verification"]?.()).toBe(true);

@@ -72,7 +72,9 @@ describe("a verification", () => {
     const { verification, untold } = verificationOf([DAMAGED]);
     expect(await verification.run(CAUSE)).toBe(DAMAGED);
     expect(untold).toHaveLength(1);
-    expect(verification.last()).toBe("the last verification found 2 damaged places in 3 records, the first at record 7 (altered)");
+    expect(verification.last()).toBe(
+      "the last verification found 2 damaged places in 3 records, the first at record 7 (altered)",
+    );
   });
 
   it("is said to have failed until one succeeds", async () => {

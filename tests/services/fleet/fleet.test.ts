@@ -44,17 +44,21 @@ describe("the fleet on a hub", () => {
     await parts.link.close();
   }
 
-  const say = (what: Presence) => press.publish("machines/press-01/presence", JSON.stringify(what), { qos: 1, retain: true });
+  const say = (what: Presence) =>
+    press.publish("machines/press-01/presence", JSON.stringify(what), { qos: 1, retain: true });
   const sum = () => press.publish("machines/press-01/summary", JSON.stringify(summary()));
   const told = async () => {
     const types: string[] = [];
     for await (const [, value] of store.range({ gte: Buffer.from("oaudit/e"), lt: Buffer.from("oaudit/f") })) {
-      const { event } = JSON.parse(value.toString()) as { event: { type: string; payload: { why?: string; code?: string } } };
+      const { event } = JSON.parse(value.toString()) as {
+        event: { type: string; payload: { why?: string; code?: string } };
+      };
       types.push(`${event.type} ${event.payload.why ?? event.payload.code}`);
     }
     return types;
   };
-  const untilOnline = (online: boolean) => vi.waitFor(() => expect(fleet.register.presence("press-01")?.online).toBe(online));
+  const untilOnline = (online: boolean) =>
+    vi.waitFor(() => expect(fleet.register.presence("press-01")?.online).toBe(online));
 
   it("shows who is there, how fast it reports and since when", async () => {
     await say(presence());
@@ -68,7 +72,10 @@ describe("the fleet on a hub", () => {
     });
     await say(presence({ online: false, why: "shutdown" }));
     await untilOnline(false);
-    expect(await ada.call("fleet", "machine-show", { id: "press-01" })).toMatchObject({ online: false, why: "shutdown" });
+    expect(await ada.call("fleet", "machine-show", { id: "press-01" })).toMatchObject({
+      online: false,
+      why: "shutdown",
+    });
     expect(await told()).toEqual(["machine.online birth", "machine.offline shutdown"]);
   });
 
@@ -101,7 +108,9 @@ describe("the fleet on a hub", () => {
     await begin();
     await sum();
     const ada = await joinAsPerson(hub, "ada");
-    await vi.waitFor(async () => expect((await ada.call("fleet", "machine-show", { id: "press-01" })).rateHz).not.toBeNull());
+    await vi.waitFor(async () =>
+      expect((await ada.call("fleet", "machine-show", { id: "press-01" })).rateHz).not.toBeNull(),
+    );
     graces.forEach((grace) => grace());
     // An answer to a request that came after shows that nothing was published in between.
     await ada.call("fleet", "machine-list", {});

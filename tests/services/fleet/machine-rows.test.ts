@@ -43,7 +43,17 @@ describe("the rows of machines", () => {
         credential: "key",
         speaksFor: ["press-01"],
       },
-      expect.objectContaining({ id: "press-02", online: false, since: null, why: null, rateHz: null, waiting: null, app: null, credential: "secret", speaksFor: ["oven-1"] }),
+      expect.objectContaining({
+        id: "press-02",
+        online: false,
+        since: null,
+        why: null,
+        rateHz: null,
+        waiting: null,
+        app: null,
+        credential: "secret",
+        speaksFor: ["oven-1"],
+      }),
     ]);
   });
 
@@ -63,7 +73,10 @@ describe("the rows of machines", () => {
   it("do not exist for a machine that is not registered", async () => {
     const { handlers } = setUp();
     for (const id of ["press-77", "press-09", "maria"]) {
-      await expect(handlers["machine-show"]({ id })).rejects.toMatchObject({ code: "unknown_machine", problem: { given: id } });
+      await expect(handlers["machine-show"]({ id })).rejects.toMatchObject({
+        code: "unknown_machine",
+        problem: { given: id },
+      });
     }
   });
 });

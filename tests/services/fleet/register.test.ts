@@ -14,7 +14,12 @@ describe("a change of presence", () => {
   it.each([
     ["the first birth", undefined, presence(), { type: "machine.online", why: "birth" }],
     ["the same birth again", presence(), presence(), null],
-    ["a birth on another connection", presence(), presence({ connection: "c-2" }), { type: "machine.online", why: "birth" }],
+    [
+      "a birth on another connection",
+      presence(),
+      presence({ connection: "c-2" }),
+      { type: "machine.online", why: "birth" },
+    ],
     ["a will", presence(), offline, { type: "machine.offline", why: "will" }],
     ["a will after a will", offline, offline, null],
     ["an offline of one that was never seen", undefined, offline, null],
@@ -29,7 +34,15 @@ describe("a change of presence", () => {
 describe("the register", () => {
   let made = 0;
   const open = async (store: Store) => {
-    const outbox = await Outbox.open({ store, book: "audit", name: "fleet", app: "fleet@test", sign: null, random: randomBytes, now: () => NOW });
+    const outbox = await Outbox.open({
+      store,
+      book: "audit",
+      name: "fleet",
+      app: "fleet@test",
+      sign: null,
+      random: randomBytes,
+      now: () => NOW,
+    });
     const newId = () => `01938000-0000-7000-8000-${String(made++).padStart(12, "0")}`;
     const register = await openRegister({ store, outbox, newId, now: () => NOW, tz: "UTC" });
     const told = async () =>
@@ -53,7 +66,11 @@ describe("the register", () => {
     await register.take("press-01", presence({ online: false, why: "hub-restart" }));
     expect(await told()).toMatchObject([
       { type: "machine.online", actor: { sub: "press-01", auth: "device" }, obj: { kind: "machine", key: "press-01" } },
-      { type: "machine.offline", actor: { sub: "fleet", auth: "service" }, payload: { why: "hub-restart", connection: "c-1" } },
+      {
+        type: "machine.offline",
+        actor: { sub: "fleet", auth: "service" },
+        payload: { why: "hub-restart", connection: "c-1" },
+      },
     ]);
     await second.close();
     await rm(folder, { recursive: true });

@@ -17,7 +17,14 @@ export function presence(given: Partial<Presence> = {}): Presence {
 }
 
 export function summary(given: { rateMilliHz?: number; waiting?: number[] } = {}): Summary {
-  const outboxOf = (waiting: number) => ({ book: "production", waiting, sealed: 0, oldest: null, bytes: 0, lastError: null });
+  const outboxOf = (waiting: number) => ({
+    book: "production",
+    waiting,
+    sealed: 0,
+    oldest: null,
+    bytes: 0,
+    lastError: null,
+  });
   return {
     v: 1,
     t: NOW,

@@ -26,7 +26,12 @@ describe.each(STORES)("changes by request, on %s", (_name, open) => {
     const record = desk.book.open(0);
     expect(record).toMatchObject({
       via: { kind: "request", name: null, session: "s-1" },
-      event: { id: uuid(1), actor: { sub: MARIA, auth: "session" }, src: { name: "production", outbox: null }, obj: { kind: "entry", key: uuid(1) } },
+      event: {
+        id: uuid(1),
+        actor: { sub: MARIA, auth: "session" },
+        src: { name: "production", outbox: null },
+        obj: { kind: "entry", key: uuid(1) },
+      },
       added: { result: "booked", role: "supervisor", rev: 1, before: null, after: fields({ good: 10 }), flags: [] },
     });
     const signature = record?.sig?.value ?? "";
@@ -91,7 +96,10 @@ describe.each(STORES)("changes by request, on %s", (_name, open) => {
   });
 
   it("give the original receipt to a repetition that arrives in the same batch", async () => {
-    const [one, two] = await Promise.all([desk["entry-add"](addition(1), CALLER), desk["entry-add"](addition(1), CALLER)]);
+    const [one, two] = await Promise.all([
+      desk["entry-add"](addition(1), CALLER),
+      desk["entry-add"](addition(1), CALLER),
+    ]);
     expect(two).toEqual(one);
     expect(desk.book.head().size).toBe(1);
   });
@@ -116,13 +124,18 @@ describe.each(STORES)("changes by request, on %s", (_name, open) => {
 
   it("let one of two corrections of the same version through, and tell the other the newest version", async () => {
     await desk["entry-add"](addition(1), CALLER);
-    const [won, lost] = await Promise.allSettled([correct(), correct({ event: uuid(52), fields: fields({ good: 13 }) })]);
+    const [won, lost] = await Promise.allSettled([
+      correct(),
+      correct({ event: uuid(52), fields: fields({ good: 13 }) }),
+    ]);
     expect(won.status).toBe("fulfilled");
-    expect(await problemOf(lost.status === "rejected" ? Promise.reject(lost.reason) : Promise.resolve())).toMatchObject({
-      code: "version_conflict",
-      field: "rev",
-      expected: "2",
-    });
+    expect(await problemOf(lost.status === "rejected" ? Promise.reject(lost.reason) : Promise.resolve())).toMatchObject(
+      {
+        code: "version_conflict",
+        field: "rev",
+        expected: "2",
+      },
+    );
     expect((await desk["entry-show"]({ id: uuid(1) })).entry.fields.good).toBe(12);
   });
 
@@ -132,7 +145,10 @@ describe.each(STORES)("changes by request, on %s", (_name, open) => {
     await correct({ fields: fields(), at: "2026-11-24T10:00:00.000Z" });
     const { entry, versions } = await desk["entry-show"]({ id: uuid(1) });
     expect(entry.at).toBe("2026-11-24T10:00:00.000Z");
-    expect(versions.map((version) => version.at)).toEqual([new Date(NOW).toISOString(), new Date(NOW + 60_000).toISOString()]);
+    expect(versions.map((version) => version.at)).toEqual([
+      new Date(NOW).toISOString(),
+      new Date(NOW + 60_000).toISOString(),
+    ]);
     expect((await desk.waiting())[1]?.signed.event.payload).toMatchObject({ at: "2026-11-24T10:00:00.000Z" });
   });
 

@@ -39,7 +39,14 @@ export async function openDesk(open: () => Promise<{ store: Store; remove: () =>
   const now = () => clock.now;
   const key = createKey();
   const signBytes = (bytes: Uint8Array) => sign(key.privateKey, bytes);
-  const self = { name: "production", app: "production@test", sign: signBytes, key: key.fingerprint, tz: "America/Sao_Paulo", now };
+  const self = {
+    name: "production",
+    app: "production@test",
+    sign: signBytes,
+    key: key.fingerprint,
+    tz: "America/Sao_Paulo",
+    now,
+  };
   const personal = new Map([[MARIA, randomBytes(32)]]);
   const personKeys = {
     of: async (sub: string) => {
@@ -48,7 +55,15 @@ export async function openDesk(open: () => Promise<{ store: Store; remove: () =>
     },
   };
   const book = await Book.open({ store, name: "production", origin: "plant-1/production" });
-  const outbox = await Outbox.open({ store, book: "audit", name: "production", app: self.app, sign: signBytes, random: randomBytes, now });
+  const outbox = await Outbox.open({
+    store,
+    book: "audit",
+    name: "production",
+    app: self.app,
+    sign: signBytes,
+    random: randomBytes,
+    now,
+  });
   followRecords({ book, outbox });
   const views = openViews(store);
   const changes = createChanges({ store, book, names: NAMES, personKeys, views, self });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EntryFields, Totals } from "../../../lib/contracts/production.ts";
 import { canonicalText } from "../../../lib/ledger/canonical.ts";
@@ -15,18 +15,23 @@ function fold(records: FoldableRecord[]) {
   return tx;
 }
 
+function entryIn(record: FoldableRecord): string {
+  return (record.event as { obj: { key: string } }).obj.key;
+}
+
 /** The totals, counted from the last version of each entry, without any of the fold's own arithmetic. */
 function count(records: FoldableRecord[], lot: string | null): Totals {
   const last = new Map<string, { fields: EntryFields; voided: boolean }>();
-  for (const { event, added } of records) {
+  for (const record of records) {
+    const { added } = record;
     if (added.result !== "booked") continue;
-    const key = (event as { obj: { key: string } }).obj.key;
-    last.set(key, { fields: (added.after ?? added.before) as EntryFields, voided: added.after === null });
+    last.set(entryIn(record), { fields: (added.after ?? added.before) as EntryFields, voided: added.after === null });
   }
   const inScope = [...last.values()].filter((entry) => lot === null || entry.fields.lot === lot);
   const live = inScope.filter((entry) => !entry.voided).map((entry) => entry.fields);
   const sum = (of: (one: EntryFields) => number) => live.reduce((total, one) => total + of(one), 0);
-  const distinct = (of: (one: EntryFields) => string | null) => new Set(live.map(of).filter((name) => name !== null)).size;
+  const distinct = (of: (one: EntryFields) => string | null) =>
+    new Set(live.map(of).filter((name) => name !== null)).size;
   return {
     good: sum((one) => one.good),
     scrap: sum(scrapPieces),
@@ -67,9 +72,9 @@ describe("the views after any history", () => {
       fc.property(histories, (records) => {
         const tx = fold(records);
         const booked = [...records.entries()].filter(([, record]) => record.added.result === "booked");
-        for (const [, { event }] of booked) {
-          const { key } = (event as { obj: { key: string } }).obj;
-          const own = booked.filter(([, record]) => (record.event as typeof event & { obj: { key: string } }).obj.key === key);
+        for (const [, record] of booked) {
+          const key = entryIn(record);
+          const own = booked.filter(([, other]) => entryIn(other) === key);
           expect(stateOf(tx, key)).toMatchObject({ rev: own.length, seqs: own.map(([seq]) => seq) });
         }
       }),

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { EntryFields, EntryInput } from "../../../lib/contracts/production.ts";
 import type { FoldableRecord } from "../../../services/production/entry-state.ts";
 import { fields, NOW, uuid } from "./samples.ts";
@@ -38,7 +38,8 @@ export const histories: fc.Arbitrary<FoldableRecord[]> = fc.array(step, { maxLen
   const heads = new Map<number, { rev: number; fields: EntryFields; voided: boolean }>();
   return steps.flatMap((one, index) => {
     const head = heads.get(one.entry);
-    if (one.kind === "refused") return [recordOf(index, one, { result: "refused", type: "entry.created", rev: null, before: null, after: null })];
+    if (one.kind === "refused")
+      return [recordOf(index, one, { result: "refused", type: "entry.created", rev: null, before: null, after: null })];
     if (head?.voided || (one.kind === "void" && head === undefined)) return [];
     const rev = (head?.rev ?? 0) + 1;
     const after = one.kind === "void" ? null : one.fields;

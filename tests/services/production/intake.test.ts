@@ -36,7 +36,12 @@ describe.each(STORES)("events of machines, on %s", (_name, open) => {
   };
   const receive = (...events: unknown[]) => intake.receive("press-01", { v: 1, epoch: EPOCH, floor: 1, events });
   const told = async () =>
-    (await desk.waiting()).map(({ signed: { event } }) => [event.payload["seq"], event.payload["type"], event.payload["result"], event.id]);
+    (await desk.waiting()).map(({ signed: { event } }) => [
+      event.payload["seq"],
+      event.payload["type"],
+      event.payload["result"],
+      event.id,
+    ]);
 
   it("count once booked, and audit is told of each record in its order", async () => {
     const { receipts } = await receive(

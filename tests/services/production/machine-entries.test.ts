@@ -20,9 +20,12 @@ describe("an event that a machine vouches for", () => {
     });
   });
 
-  it.each(["station", "offline"] as const)("is booked for a person who signed in by %s, with the profile of now", (auth) => {
-    expect(judge({ actor: { sub: MARIA, auth } })).toMatchObject({ result: "booked", role: "operator" });
-  });
+  it.each(["station", "offline"] as const)(
+    "is booked for a person who signed in by %s, with the profile of now",
+    (auth) => {
+      expect(judge({ actor: { sub: MARIA, auth } })).toMatchObject({ result: "booked", role: "operator" });
+    },
+  );
 
   it("keeps the snapshot that the fields mean, not how they were written", () => {
     const written = { fields: { machine: "press-01", lot: "  L-1 ", good: 2 } };
@@ -42,7 +45,11 @@ describe("an event that a machine vouches for", () => {
     ["is about another entry", { obj: { kind: "entry", key: uuid(2) } }, "schema"],
     ["has no fields", { payload: {} }, "schema"],
     ["counts below zero", { payload: { fields: { machine: "press-01", lot: "L", good: -1 } } }, "schema"],
-    ["is for a machine that it does not speak for", { payload: { fields: fields({ machine: "press-02" }) } }, "not_spoken_for"],
+    [
+      "is for a machine that it does not speak for",
+      { payload: { fields: fields({ machine: "press-02" }) } },
+      "not_spoken_for",
+    ],
     ["is for a machine that nobody knows", { payload: { fields: fields({ machine: "press-77" }) } }, "unknown_machine"],
   ])("that %s is refused with its code and changes nothing", (_why, event, code) => {
     expect(judge(event)).toMatchObject({ result: "refused", code, rev: null, before: null, after: null });

@@ -7,6 +7,7 @@ export function createMemoryTx() {
     del: (key: Buffer) => void kept.delete(key.toString("hex")),
     onCommit: (effect: () => void) => effect(),
     /** Every key and value as text, in the order of the keys. */
-    dump: () => [...kept].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${value.toString("hex")}`),
+    dump: () =>
+      [...kept].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${value.toString("hex")}`),
   };
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { v7 } from "uuid";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { EventDraft } from "../../../lib/contracts/events.ts";
+import { keys } from "../../../lib/storage/keys.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { type Production, startProduction } from "../../../services/production/start-production.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
@@ -121,7 +122,11 @@ describe("production on a hub", () => {
     await machine.stage(draft(good));
     await machine.stage(draft(refused, { payload: { fields: fields({ machine: "press-77" }) } }));
     await vi.waitFor(async () => expect(await machine.outbox.receiptOf(refused)).not.toBe("waiting"));
-    expect(await machine.outbox.receiptOf(good)).toMatchObject({ status: "booked", seq: 0, leaf: production.book.leafAt(0) });
+    expect(await machine.outbox.receiptOf(good)).toMatchObject({
+      status: "booked",
+      seq: 0,
+      leaf: production.book.leafAt(0),
+    });
     expect(await machine.outbox.receiptOf(refused)).toMatchObject({ status: "refused", code: "unknown_machine" });
     expect(await told()).toMatchObject([
       { kind: "record.booked", seq: 0, result: "booked", origin: "press-01" },
@@ -172,7 +177,31 @@ describe("production on a hub", () => {
     expect(await maria.call("production", "entry-add", entry)).toEqual(first);
     const second = await maria.call("production", "entry-add", addition());
     expect(second.receipt.seq).toBe(1);
-    expect(await maria.call("production", "book-verify", {}).catch((error: Error) => error.message)).toMatch(/profile supervisor/);
+    expect(await maria.call("production", "book-verify", {}).catch((error: Error) => error.message)).toMatch(
+      /profile supervisor/,
+    );
+  });
+
+  it("with a damaged book answers readers, says so, and takes nothing in", async () => {
+    const maria = await joinAsPerson(hub, "maria");
+    const entry = addition({ good: 3 });
+    await maria.call("production", "entry-add", entry);
+    await maria.call("production", "entry-add", addition());
+    await end();
+    const raw = await Store.openFolder(join(folder, "store"));
+    await raw.write((tx) => tx.del(keys.record(1)));
+    await raw.close();
+    await begin();
+
+    expect(production.checks["book"]?.()).toMatch(/takes no records: truncated/);
+    await expect(maria.call("production", "entry-add", addition())).rejects.toMatchObject({ code: "book_damaged" });
+    expect((await maria.call("production", "entry-show", { id: entry.id })).entry.fields.good).toBe(3);
+    const machine = await joinAsMachine(hub, press, "production");
+    const id = v7();
+    await machine.stage(draft(id));
+    await maria.call("production", "book-head", {});
+    expect(await machine.outbox.receiptOf(id)).toBe("waiting");
+    await machine.close();
   });
 
   it("verifies its book for an auditor and puts the result on record", async () => {
@@ -186,9 +215,16 @@ describe("production on a hub", () => {
   it("keeps five hundred requests in flight apart", async () => {
     const maria = await joinAsPerson(hub, "maria");
     const answers = await Promise.all(
-      Array.from({ length: 500 }, (_, index) => maria.call("production", "entry-add", addition({ lot: `L-${index % 7}`, good: 1 }))),
+      Array.from({ length: 500 }, (_, index) =>
+        maria.call("production", "entry-add", addition({ lot: `L-${index % 7}`, good: 1 })),
+      ),
     );
     expect(new Set(answers.map((answer) => answer.receipt.seq)).size).toBe(500);
-    expect(await maria.call("production", "entry-totals", {})).toMatchObject({ good: 500, entries: 500, lots: 7, machines: 1 });
+    expect(await maria.call("production", "entry-totals", {})).toMatchObject({
+      good: 500,
+      entries: 500,
+      lots: 7,
+      machines: 1,
+    });
   });
 });

@@ -12,7 +12,8 @@ describe.each(STORES)("reading, on %s", (_name, open) => {
 
   const page = (given: Partial<Parameters<Desk["entry-list"]>[0]> = {}) =>
     desk["entry-list"]({ lot: null, limit: 50, after: null, ...given });
-  const add = (number: number, given: Parameters<typeof fields>[0] = {}) => desk["entry-add"](addition(number, given), CALLER);
+  const add = (number: number, given: Parameters<typeof fields>[0] = {}) =>
+    desk["entry-add"](addition(number, given), CALLER);
 
   it("lists newest first, page by page, until there is no next", async () => {
     for (let number = 1; number <= 5; number++) await add(number);
@@ -79,7 +80,13 @@ describe.each(STORES)("reading, on %s", (_name, open) => {
       entries: 3,
       voided: 0,
     });
-    expect(await desk["entry-totals"]({ lot: "L-200" })).toMatchObject({ good: 7, orders: 0, machines: 1, lots: 1, entries: 1 });
+    expect(await desk["entry-totals"]({ lot: "L-200" })).toMatchObject({
+      good: 7,
+      orders: 0,
+      machines: 1,
+      lots: 1,
+      entries: 1,
+    });
   });
 
   it("shows who made each version, how it came and what it said, as the contract has it", async () => {
@@ -93,11 +100,22 @@ describe.each(STORES)("reading, on %s", (_name, open) => {
     expect(shown.entry).toMatchObject({ rev: 2, fields: { good: 2 }, receipt: { seq: 1, status: "booked" } });
     expect(shown.versions).toMatchObject([
       { rev: 1, event: uuid(1), seq: 0, actor: MARIA, who: "maria", via: "request", fields: { good: 1 }, reason: null },
-      { rev: 2, event: uuid(51), seq: 1, actor: MARIA, who: "maria", fields: { good: 2 }, reason: { code: "COUNT_FIX" } },
+      {
+        rev: 2,
+        event: uuid(51),
+        seq: 1,
+        actor: MARIA,
+        who: "maria",
+        fields: { good: 2 },
+        reason: { code: "COUNT_FIX" },
+      },
     ]);
   });
 
   it("does not show what is not there", async () => {
-    expect(await problemOf(desk["entry-show"]({ id: uuid(8) }))).toMatchObject({ code: "unknown_entry", given: uuid(8) });
+    expect(await problemOf(desk["entry-show"]({ id: uuid(8) }))).toMatchObject({
+      code: "unknown_entry",
+      given: uuid(8),
+    });
   });
 });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Store } from "../../../lib/storage/store.ts";
 import type { AppendInput } from "../../../lib/storage/book.ts";
@@ -21,7 +21,13 @@ async function book(desk: Desk, history: FoldableRecord[]): Promise<void> {
     history.map((record, index) => {
       const { type, at, obj, payload } = record.event as ReturnType<typeof machineEvent>;
       const event = machineEvent({ id: uuid(1000 + index), type, at, obj, payload });
-      const input: AppendInput = { recv: record.recv, event, sig: null, via: { kind: "internal", name: null, session: null }, added: record.added };
+      const input: AppendInput = {
+        recv: record.recv,
+        event,
+        sig: null,
+        via: { kind: "internal", name: null, session: null },
+        added: record.added,
+      };
       return desk.store.write((tx) => desk.book.append(tx, input, event.id));
     }),
   );

@@ -28,7 +28,10 @@ function problemOf(act: () => unknown) {
 }
 
 describe("a creation", () => {
-  const created = (given: Partial<{ machine: string; at: string; unsigned: boolean }> = {}, from = machine("press-01")) =>
+  const created = (
+    given: Partial<{ machine: string; at: string; unsigned: boolean }> = {},
+    from = machine("press-01"),
+  ) =>
     judgeCreation(NAMES, from, {
       fields: fields({ machine: given.machine ?? "press-01", lot: "never seen" }),
       at: given.at ?? at,
@@ -41,7 +44,9 @@ describe("a creation", () => {
   });
 
   it("for a machine that nobody registered is refused with those that are spelled alike", () => {
-    const problem = problemOf(() => judgeCreation(NAMES, null, { fields: fields({ machine: "pres-02" }), at, recv: at, unsigned: false }));
+    const problem = problemOf(() =>
+      judgeCreation(NAMES, null, { fields: fields({ machine: "pres-02" }), at, recv: at, unsigned: false }),
+    );
     expect(problem).toMatchObject({ code: "unknown_machine", field: "fields.machine", given: "pres-02" });
     expect(problem.message).toContain("Nearest: press-02, press-01.");
   });

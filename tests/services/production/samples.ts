@@ -8,7 +8,6 @@ import type { Names } from "../../../services/production/rules.ts";
 export const NOW = Date.parse("2026-11-24T12:00:00.000Z");
 export const MARIA = `p-${"a".repeat(32)}`;
 export const RUI = `p-${"b".repeat(32)}`;
-export const SELF = { name: "production", app: "production@test", tz: "America/Sao_Paulo" };
 
 /** A UUID of version 7 that is told apart by its number. */
 export function uuid(number: number): string {
