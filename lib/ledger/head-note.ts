@@ -32,8 +32,16 @@ export function parseHeadNote(text: string): HeadNote {
     root: Buffer.from(root ?? "", "base64"),
   };
   const isWhole = rest.length > 0 && rest.every((line) => line === "");
-  if (!isWhole || !isOrigin(note.origin) || note.root.toString("base64") !== root || !text.startsWith(formatHeadNote(note))) {
-    throw new LedgerError("bad-note", "Reading a head note failed: expected origin, size and root in base64, a line each.");
+  if (
+    !isWhole ||
+    !isOrigin(note.origin) ||
+    note.root.toString("base64") !== root ||
+    !text.startsWith(formatHeadNote(note))
+  ) {
+    throw new LedgerError(
+      "bad-note",
+      "Reading a head note failed: expected origin, size and root in base64, a line each.",
+    );
   }
   return note;
 }

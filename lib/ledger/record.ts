@@ -52,7 +52,10 @@ export function sealRecord(record: Omit<LedgerRecord, "v">, eventText?: string):
   const text = assemble(record, eventText ?? canonicalText(record.event));
   const length = Buffer.byteLength(text);
   if (length > RECORD_MAXIMUM) {
-    throw new LedgerError("too-large", `Sealing a record failed: it has ${length} bytes, expected ${RECORD_MAXIMUM} or fewer.`);
+    throw new LedgerError(
+      "too-large",
+      `Sealing a record failed: it has ${length} bytes, expected ${RECORD_MAXIMUM} or fewer.`,
+    );
   }
   // One buffer for the leaf's 0x00 and the record, so that hashing needs no copy.
   const input = Buffer.allocUnsafe(1 + length);
@@ -75,7 +78,8 @@ function assemble(record: Omit<LedgerRecord, "v">, eventText: string): string {
  */
 export function openRecord(bytes: Uint8Array): LedgerRecord {
   const value = parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
-  if (!isRecord(value)) throw new LedgerError("not-canonical", "Reading a record failed: it lacks members of a record.");
+  if (!isRecord(value))
+    throw new LedgerError("not-canonical", "Reading a record failed: it lacks members of a record.");
   // Bytes, not text: a broken UTF-8 sequence reads as U+FFFD and would pass for it.
   if (!canonicalBytes(value).equals(bytes)) {
     throw new LedgerError("not-canonical", "Reading a record failed: its bytes are not the canonical form.");

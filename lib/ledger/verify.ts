@@ -106,9 +106,11 @@ class Walk {
 
   start(size: number): void {
     const { head, note, reach } = this.#input;
-    if (reach > head.size) this.#report(head.size, "index", { at: "head" }, `a head over ${reach} records`, `one over ${head.size}`);
+    if (reach > head.size)
+      this.#report(head.size, "index", { at: "head" }, `a head over ${reach} records`, `one over ${head.size}`);
     if (note === "missing" && size > 0) this.#report(size, "missing", { at: "note" }, "a head note", "nothing");
-    if (note === "unreadable") this.#report(size, "altered", { at: "note" }, "the head note of this book", "other bytes");
+    if (note === "unreadable")
+      this.#report(size, "altered", { at: "note" }, "the head note of this book", "other bytes");
     this.#compareNote();
   }
 
@@ -204,9 +206,11 @@ class Walk {
   /** Looks at what a record says, once its bytes are known to be those of the tree. */
   #inspect(row: Row): void {
     const { seq, record } = row;
-    if (record === null) return this.#report(seq, "not-canonical", recordAt(seq), "the canonical form of a record", row.fault);
+    if (record === null)
+      return this.#report(seq, "not-canonical", recordAt(seq), "the canonical form of a record", row.fault);
     if (record.seq !== seq) this.#report(seq, "broken-chain", recordAt(seq), `seq ${seq}`, `seq ${record.seq}`);
-    if (seq === 0 && record.prev !== NO_PREVIOUS) this.#report(0, "broken-chain", recordAt(0), NO_PREVIOUS, record.prev);
+    if (seq === 0 && record.prev !== NO_PREVIOUS)
+      this.#report(0, "broken-chain", recordAt(0), NO_PREVIOUS, record.prev);
     this.#checkId(seq, record);
     this.#checkSignature(seq, record);
   }
@@ -215,7 +219,8 @@ class Walk {
     const id = (record.event as { id?: unknown }).id;
     if (typeof id !== "string") return this.#report(seq, "not-canonical", recordAt(seq), "an event with an id", "none");
     const found = attempt(() => this.#input.stored.seqOf(id));
-    if (found.value !== seq) this.#report(seq, "index", { at: "id", id }, `record ${seq}`, String(found.value ?? found.fault ?? "nothing"));
+    if (found.value !== seq)
+      this.#report(seq, "index", { at: "id", id }, `record ${seq}`, String(found.value ?? found.fault ?? "nothing"));
   }
 
   #checkSignature(seq: number, record: LedgerRecord): void {
@@ -230,7 +235,13 @@ class Walk {
     }
     this.#signatures.checked += 1;
     if (!verifySignature(known.key, canonicalBytes(record.event), record.sig.value)) {
-      this.#report(seq, "bad-signature", recordAt(seq), `a signature by key ${record.sig.key} of ${record.sig.by}`, record.sig.value);
+      this.#report(
+        seq,
+        "bad-signature",
+        recordAt(seq),
+        `a signature by key ${record.sig.key} of ${record.sig.by}`,
+        record.sig.value,
+      );
     }
   }
 

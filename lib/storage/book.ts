@@ -127,7 +127,12 @@ export class Book {
   head(): BookHead {
     const state = decodeHead(this.#store.getNow(HEAD_KEY));
     const size = state?.range.size ?? 0;
-    return { book: this.name, origin: this.origin, size, root: (state === null ? EMPTY_ROOT : rootOf(state.range)).toString("hex") };
+    return {
+      book: this.name,
+      origin: this.origin,
+      size,
+      root: (state === null ? EMPTY_ROOT : rootOf(state.range)).toString("hex"),
+    };
   }
 
   /**
@@ -137,7 +142,9 @@ export class Book {
    */
   record(seq: number): BookRecord | undefined {
     const bytes = this.#bytesAt(seq);
-    return bytes === undefined ? undefined : { seq, leaf: leafHash(bytes).toString("hex"), bytes: bytes.toString("base64") };
+    return bytes === undefined
+      ? undefined
+      : { seq, leaf: leafHash(bytes).toString("hex"), bytes: bytes.toString("base64") };
   }
 
   /** A record's content; within a stage also of a record that is not on disk yet. Throws as {@link Book.record}. */
@@ -233,14 +240,18 @@ export class Book {
     const leaf = this.#get(keys.node(0, seq), tx);
     if (bytes === undefined && leaf === undefined) return undefined;
     if (bytes === undefined || leaf === undefined || !leafHash(bytes).equals(leaf)) {
-      throw this.#damaged(`Reading record ${seq} of the book ${this.name}`, "its bytes do not hash to the leaf of the tree");
+      throw this.#damaged(
+        `Reading record ${seq} of the book ${this.name}`,
+        "its bytes do not hash to the leaf of the tree",
+      );
     }
     return bytes;
   }
 
   #node(level: number, index: number): Buffer {
     const hash = this.#store.getNow(keys.node(level, index));
-    if (hash === undefined) throw this.#damaged(`Proving from the book ${this.name}`, `node ${index} of level ${level} is missing`);
+    if (hash === undefined)
+      throw this.#damaged(`Proving from the book ${this.name}`, `node ${index} of level ${level} is missing`);
     return hash;
   }
 
@@ -255,7 +266,10 @@ export class Book {
   }
 
   #damaged(action: string, why: string, cause?: unknown): RastroError {
-    return new RastroError({ code: "book_damaged", message: `${action} failed: ${why}. Keep a copy of the folder and run a verification.` }, { cause });
+    return new RastroError(
+      { code: "book_damaged", message: `${action} failed: ${why}. Keep a copy of the folder and run a verification.` },
+      { cause },
+    );
   }
 }
 

@@ -32,14 +32,14 @@ export async function openLevel(folder: string): Promise<Database> {
   } catch (thrown) {
     throw describeOpenFailure(folder, thrown);
   }
-  return database as unknown as Database;
+  return database;
 }
 
 /** A database that is gone with the process; for tests and tools. */
 export async function openMemory(): Promise<Database> {
   const database = new MemoryLevel<Buffer, Buffer>(ENCODING);
   await database.open();
-  return database as unknown as Database;
+  return database;
 }
 
 function describeOpenFailure(folder: string, thrown: unknown): RastroError {

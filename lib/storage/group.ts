@@ -30,7 +30,8 @@ export class Group {
     let result: T;
     try {
       result = stage(overlay);
-      if (isThenable(result)) throw new TypeError("Writing failed: a stage returned a promise, expected it to be synchronous.");
+      if (isThenable(result))
+        throw new TypeError("Writing failed: a stage returned a promise, expected it to be synchronous.");
     } finally {
       overlay.end();
     }

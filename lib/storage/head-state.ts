@@ -23,7 +23,8 @@ export function decodeHead(bytes: Buffer | undefined): HeadState | null {
   if (bytes.length < 8 + HASH_LENGTH || bytes.length % HASH_LENGTH !== 8 || bytes[0] !== 0) return null;
   const size = readU64(bytes);
   const hashes: Buffer[] = [];
-  for (let at = 8 + HASH_LENGTH; at < bytes.length; at += HASH_LENGTH) hashes.push(bytes.subarray(at, at + HASH_LENGTH));
+  for (let at = 8 + HASH_LENGTH; at < bytes.length; at += HASH_LENGTH)
+    hashes.push(bytes.subarray(at, at + HASH_LENGTH));
   if (size === 0 || hashes.length !== onesOf(size)) return null;
   return { range: { size, hashes }, tip: bytes.subarray(8, 8 + HASH_LENGTH) };
 }

@@ -9,7 +9,12 @@ import type { Tx } from "./store.ts";
  */
 export type Standing = { kind: "next" | "gap" | "beyond" | "past" | "unplaced"; last: number };
 
-export function standingOf(tx: Tx, from: string, batch: Pick<EventBatch, "epoch" | "floor">, dseq: number | null): Standing {
+export function standingOf(
+  tx: Tx,
+  from: string,
+  batch: Pick<EventBatch, "epoch" | "floor">,
+  dseq: number | null,
+): Standing {
   const stored = tx.get(keys.position(from, batch.epoch));
   const last = stored === undefined ? 0 : readU64(stored);
   return { kind: kindOf(dseq, last, batch.floor), last };
@@ -46,7 +51,9 @@ export function positionsOf(batch: EventBatch): (number | null)[] {
 function namedPosition(raw: unknown, epoch: string): number | null {
   const outbox = member(member(member(raw, "event"), "src"), "outbox");
   const dseq = member(outbox, "dseq");
-  return member(outbox, "epoch") === epoch && Number.isSafeInteger(dseq) && (dseq as number) >= 1 ? (dseq as number) : null;
+  return member(outbox, "epoch") === epoch && Number.isSafeInteger(dseq) && (dseq as number) >= 1
+    ? (dseq as number)
+    : null;
 }
 
 /** A member of what may be anything. */

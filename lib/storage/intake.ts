@@ -105,7 +105,11 @@ function compareWithBook(tx: Tx, book: Book, checked: Trusted): Checked | { rece
   if (record !== undefined && leaf !== undefined && canonicalText(record.event) === text) {
     return { receipt: receiptFor(event.id, book.name, { seq, leaf }, record.added) };
   }
-  return { ok: false, code: "id_conflict", message: `Taking in event ${event.id} failed: record ${seq} has other bytes under this id.` };
+  return {
+    ok: false,
+    code: "id_conflict",
+    message: `Taking in event ${event.id} failed: record ${seq} has other bytes under this id.`,
+  };
 }
 
 function bookInTurn(tx: Tx, arrival: Arrival, raw: unknown, checked: Trusted, standing: Standing): Receipt {
@@ -139,11 +143,17 @@ function setApart(tx: Tx, { o, from, recv }: Arrival, raw: unknown, code: ErrorC
 }
 
 function bookGap(tx: Tx, { o, batch, from, recv }: Arrival, standing: Standing): void {
-  bookOwnEvent(o, tx, recv, { result: "booked", code: null }, {
-    type: "gap.found",
-    obj: { kind: "outbox", key: `${from.name}/${batch.epoch}` },
-    payload: { from: from.name, epoch: batch.epoch, first: standing.last + 1, last: batch.floor - 1 },
-  });
+  bookOwnEvent(
+    o,
+    tx,
+    recv,
+    { result: "booked", code: null },
+    {
+      type: "gap.found",
+      obj: { kind: "outbox", key: `${from.name}/${batch.epoch}` },
+      payload: { from: from.name, epoch: batch.epoch, first: standing.last + 1, last: batch.floor - 1 },
+    },
+  );
 }
 
 /** Receipts for what was booked. A resend is asked for only if nothing failed here, or it would be asked for at once again. */
@@ -178,10 +188,16 @@ function isInBook(book: Book, id: string, text: string, signature: string): bool
 function requireSender({ principalOf }: IntakeOptions, name: string): Principal {
   const principal = principalOf(name);
   if (principal === undefined) {
-    throw new RastroError({ code: "unknown_name", message: `Taking in events failed: no machine or service ${name} is registered.` });
+    throw new RastroError({
+      code: "unknown_name",
+      message: `Taking in events failed: no machine or service ${name} is registered.`,
+    });
   }
   if (!principal.active || principal.kind === "person") {
-    throw new RastroError({ code: "not_allowed", message: `Taking in events of ${name} failed: expected an active machine or service.` });
+    throw new RastroError({
+      code: "not_allowed",
+      message: `Taking in events of ${name} failed: expected an active machine or service.`,
+    });
   }
   return principal;
 }

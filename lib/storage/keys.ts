@@ -58,7 +58,8 @@ export function u64(value: number): Buffer {
 }
 
 export function writeU64(bytes: Buffer, value: number, offset: number): void {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Building a key failed: ${value} is no safe integer.`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError(`Building a key failed: ${value} is no safe integer.`);
   bytes.writeUInt32BE(Math.floor(value / 2 ** 32), offset);
   bytes.writeUInt32BE(value % 2 ** 32, offset + 4);
 }
@@ -67,7 +68,8 @@ export function writeU64(bytes: Buffer, value: number, offset: number): void {
 export function readU64(bytes: Uint8Array, offset = 0): number {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const value = view.readUInt32BE(offset) * 2 ** 32 + view.readUInt32BE(offset + 4);
-  if (!Number.isSafeInteger(value)) throw new RangeError(`Reading a stored number failed: ${value} is no safe integer.`);
+  if (!Number.isSafeInteger(value))
+    throw new RangeError(`Reading a stored number failed: ${value} is no safe integer.`);
   return value;
 }
 

@@ -152,10 +152,12 @@ export class Outbox {
    */
   async prune(olderThanMs: number = SEALED_KEPT_MS): Promise<number> {
     if (!(olderThanMs >= SEALED_KEPT_MS)) {
-      throw new RangeError(`Pruning an outbox failed: ${olderThanMs} ms was given, expected ${SEALED_KEPT_MS} or more.`);
+      throw new RangeError(
+        `Pruning an outbox failed: ${olderThanMs} ms was given, expected ${SEALED_KEPT_MS} or more.`,
+      );
     }
     const before = this.#o.now() - olderThanMs;
-    for (let total = 0; ; ) {
+    for (let total = 0; ;) {
       const removed = await this.#o.store.write((tx) => this.#pruneSome(tx, before));
       total += removed;
       if (removed < PRUNE_BATCH) return total;

@@ -15,7 +15,7 @@ export function placeKey(place: Place): Buffer {
       return isUuid(place.id) ? keys.id(place.id) : Buffer.from(`d${place.id}`);
     case "head":
       return HEAD_KEY;
-    case "note":
+    default:
       return NOTE_KEY;
   }
 }

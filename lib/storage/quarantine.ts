@@ -49,7 +49,8 @@ export function quarantine(
 function originalReceipt(book: Book, tx: Tx, id: string, seq: number): Receipt {
   const record = book.open(seq, tx);
   const leaf = book.leafAt(seq, tx);
-  if (record === undefined || leaf === undefined) throw new RangeError(`the quarantine names record ${seq}, and the book has none`);
+  if (record === undefined || leaf === undefined)
+    throw new RangeError(`the quarantine names record ${seq}, and the book has none`);
   return receiptFor(id, book.name, { seq, leaf }, record.added);
 }
 

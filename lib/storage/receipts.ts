@@ -11,5 +11,12 @@ export function receiptFor(
   added: Pick<RecordAdded, "result" | "code">,
 ): Receipt {
   const code = ErrorCode.safeParse(added.code);
-  return { id, status: added.result, book, seq: booked.seq, leaf: booked.leaf, ...(code.success && { code: code.data }) };
+  return {
+    id,
+    status: added.result,
+    book,
+    seq: booked.seq,
+    leaf: booked.leaf,
+    ...(code.success && { code: code.data }),
+  };
 }

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Principal } from "../../lib/contracts/directory.ts";
 import type { Event, Receipt, ReceiptBatch, SignedEvent } from "../../lib/contracts/events.ts";
@@ -66,7 +66,12 @@ export function intakeSuite(backend: Backend): void {
       });
     };
     const send = (events: readonly unknown[], o: { floor?: number; from?: string; epoch?: string } = {}) =>
-      intake.receive(o.from ?? machine.name, { v: 1, epoch: o.epoch ?? EPOCH, floor: o.floor ?? 1, events: [...events] });
+      intake.receive(o.from ?? machine.name, {
+        v: 1,
+        epoch: o.epoch ?? EPOCH,
+        floor: o.floor ?? 1,
+        events: [...events],
+      });
     const typesInBook = () => recordsOf(book).map(({ event }) => (event as Event).type);
 
     it("books events in order, as they were signed, and gives receipts for them", async () => {
@@ -85,13 +90,18 @@ export function intakeSuite(backend: Backend): void {
           sig: { by: "ipc-07", key: machine.key, value: sig },
           via: { kind: "outbox", name: "ipc-07", session: null },
         });
-        expect(answer.receipts[seq]?.leaf).toBe(leafHash(Buffer.from(book.record(seq)?.bytes ?? "", "base64")).toString("hex"));
+        expect(answer.receipts[seq]?.leaf).toBe(
+          leafHash(Buffer.from(book.record(seq)?.bytes ?? "", "base64")).toString("hex"),
+        );
       }
     });
 
     it("lets the service decide, and write in the same stage", async () => {
       const view = Buffer.from("v/last");
-      decide = ({ id }) => booking({ role: "machine", rev: 1, flags: ["late"] }, (tx, booked) => tx.put(view, Buffer.from(`${id} ${booked.seq}`)));
+      decide = ({ id }) =>
+        booking({ role: "machine", rev: 1, flags: ["late"] }, (tx, booked) =>
+          tx.put(view, Buffer.from(`${id} ${booked.seq}`)),
+        );
       await send([eventOf(machine, EPOCH, 1)]);
       expect((await store.get(view))?.toString()).toBe(`${idOf(1)} 0`);
       expect(book.open(0)?.added).toMatchObject({ result: "booked", role: "machine", rev: 1, flags: ["late"] });
@@ -107,7 +117,10 @@ export function intakeSuite(backend: Backend): void {
     it("takes unsigned events of a device that has no key, and says so", async () => {
       const seen: boolean[] = [];
       const unsigned = { ...eventOf(device, EPOCH, 1), sig: null };
-      intake = createIntake({ ...intakeOptions(), decide: (_tx, _event, { unsigned }) => (seen.push(unsigned), booking({})) });
+      intake = createIntake({
+        ...intakeOptions(),
+        decide: (_tx, _event, { unsigned }) => (seen.push(unsigned), booking({})),
+      });
       await send([unsigned], { from: device.name });
       await send([eventOf(machine, EPOCH, 1, { id: idOf(2) })]);
       expect(seen).toEqual([true, false]);
@@ -159,10 +172,18 @@ export function intakeSuite(backend: Backend): void {
         ["is of no outbox", "schema", signedBy(machine, { ...good.event, src: { ...good.event.src, outbox: null } })],
         ["names another sender", "not_spoken_for", eventOf(other, EPOCH, 1)],
         ["is of a kind that another book owns", "wrong_owner", eventOf(machine, EPOCH, 1, { type: "user.added" })],
-        ["is of a kind that only a book's own service makes", "wrong_owner", eventOf(machine, EPOCH, 1, { type: "gap.found" })],
+        [
+          "is of a kind that only a book's own service makes",
+          "wrong_owner",
+          eventOf(machine, EPOCH, 1, { type: "gap.found" }),
+        ],
         ["has another's signature", "bad_signature", { ...good, sig: eventOf(machine, EPOCH, 2).sig }],
         ["has no signature", "bad_signature", { ...good, sig: null }],
-        ["was changed after it was signed", "bad_signature", { ...good, event: { ...good.event, payload: { good: 2 } } }],
+        [
+          "was changed after it was signed",
+          "bad_signature",
+          { ...good, event: { ...good.event, payload: { good: 2 } } },
+        ],
       ])("is set apart where it %s", async (_name, code, raw) => {
         const answer = await send([raw]);
         const [receipt] = answer.receipts as [Receipt];
@@ -170,7 +191,11 @@ export function intakeSuite(backend: Backend): void {
         expect(receipt).toMatchObject({ status: "quarantined", code, seq: 0 });
         const record = book.open(0);
         expect(record).toMatchObject({
-          event: { type: "event.quarantined", actor: { sub: "production", auth: "service" }, payload: { from: "ipc-07", code, id: receipt.id } },
+          event: {
+            type: "event.quarantined",
+            actor: { sub: "production", auth: "service" },
+            payload: { from: "ipc-07", code, id: receipt.id },
+          },
           sig: { by: "production", key: service.key },
           via: { kind: "internal", name: "production" },
           added: { result: "quarantined", code },
@@ -197,7 +222,13 @@ export function intakeSuite(backend: Backend): void {
 
       it("has the turn that its neighbours leave, where it names none", async () => {
         const answer = await send([{}, eventOf(machine, EPOCH, 2), { event: {} }, "x", eventOf(machine, EPOCH, 5)]);
-        expect(answer.receipts.map(({ status }) => status)).toEqual(["quarantined", "booked", "quarantined", "quarantined", "booked"]);
+        expect(answer.receipts.map(({ status }) => status)).toEqual([
+          "quarantined",
+          "booked",
+          "quarantined",
+          "quarantined",
+          "booked",
+        ]);
         expect((await send([eventOf(machine, EPOCH, 6)])).receipts).toMatchObject([{ status: "booked" }]);
       });
 
@@ -243,7 +274,11 @@ export function intakeSuite(backend: Backend): void {
         const answer = await send([eventOf(machine, EPOCH, 5), eventOf(machine, EPOCH, 6)], { floor: 5 });
         expect(answer.receipts.map(({ seq }) => seq)).toEqual([2, 3]);
         expect(book.open(1)).toMatchObject({
-          event: { type: "gap.found", obj: { kind: "outbox", key: `ipc-07/${EPOCH}` }, payload: { from: "ipc-07", epoch: EPOCH, first: 2, last: 4 } },
+          event: {
+            type: "gap.found",
+            obj: { kind: "outbox", key: `ipc-07/${EPOCH}` },
+            payload: { from: "ipc-07", epoch: EPOCH, first: 2, last: 4 },
+          },
           sig: { by: "production" },
           via: { kind: "internal" },
         });
@@ -280,14 +315,21 @@ export function intakeSuite(backend: Backend): void {
     });
 
     describe("a failure", () => {
-      it.each(["not-written", "written"] as const)("of a batch that was %s gives no receipts, and the events come again", async (fault) => {
-        const events = range(1, 3).map((dseq) => eventOf(machine, EPOCH, dseq));
-        database.faults.push(fault);
-        await expect(send(events)).rejects.toMatchObject({ code: "store_unusable" });
-        const answer = await send(events);
-        expect(answer.receipts.map(({ seq, status }) => [seq, status])).toEqual([[0, "booked"], [1, "booked"], [2, "booked"]]);
-        expect(book.head().size).toBe(3);
-      });
+      it.each(["not-written", "written"] as const)(
+        "of a batch that was %s gives no receipts, and the events come again",
+        async (fault) => {
+          const events = range(1, 3).map((dseq) => eventOf(machine, EPOCH, dseq));
+          database.faults.push(fault);
+          await expect(send(events)).rejects.toMatchObject({ code: "store_unusable" });
+          const answer = await send(events);
+          expect(answer.receipts.map(({ seq, status }) => [seq, status])).toEqual([
+            [0, "booked"],
+            [1, "booked"],
+            [2, "booked"],
+          ]);
+          expect(book.head().size).toBe(3);
+        },
+      );
 
       it("of the service's own code holds up its event, and those before it get their receipts", async () => {
         decide = ({ id }) => {
@@ -306,7 +348,9 @@ export function intakeSuite(backend: Backend): void {
 
     it("books each event once and in order, whatever is lost, repeated or reordered on the way", async () => {
       let run = 0;
-      const noise = fc.array(fc.record({ at: fc.nat({ max: 39 }), length: fc.integer({ min: 1, max: 12 }) }), { maxLength: 12 });
+      const noise = fc.array(fc.record({ at: fc.nat({ max: 39 }), length: fc.integer({ min: 1, max: 12 }) }), {
+        maxLength: 12,
+      });
       await fc.assert(
         fc.asyncProperty(noise, fc.integer({ min: 1, max: 40 }), async (fragments, count) => {
           const epoch = (run += 1).toString(16).padStart(16, "0");
@@ -352,7 +396,16 @@ export function intakeSuite(backend: Backend): void {
 }
 
 function booking(added: Partial<Decision["added"]>, write?: Decision["write"]): Decision {
-  const whole = { result: "booked" as const, code: null, role: null, rev: null, before: null, after: null, flags: [], ...added };
+  const whole = {
+    result: "booked" as const,
+    code: null,
+    role: null,
+    rev: null,
+    before: null,
+    after: null,
+    flags: [],
+    ...added,
+  };
   return { added: whole, ...(write && { write }) };
 }
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Receipt } from "../../lib/contracts/events.ts";
 import { canonicalBytes } from "../../lib/ledger/canonical.ts";
@@ -64,7 +64,11 @@ export function outboxSuite(backend: Backend): void {
 
     it("gives an event its place and signs it", async () => {
       const signed = await stage(1);
-      expect(signed.event).toEqual({ v: 1, ...draft(1), src: { name: "ipc-07", app: "edge-agent@0.1.0", outbox: { epoch: EPOCH, dseq: 1 } } });
+      expect(signed.event).toEqual({
+        v: 1,
+        ...draft(1),
+        src: { name: "ipc-07", app: "edge-agent@0.1.0", outbox: { epoch: EPOCH, dseq: 1 } },
+      });
       expect(verifySignature(machine.raw, canonicalBytes(signed.event), signed.sig ?? "")).toBe(true);
       expect(await outbox.read(ALL)).toEqual([{ dseq: 1, id: idOf(1), signed }]);
     });
@@ -86,7 +90,10 @@ export function outboxSuite(backend: Backend): void {
         throw new Error("dropped");
       });
       await Promise.all([stage(1), expect(failing).rejects.toThrow("dropped"), stage(2)]);
-      expect((await outbox.read(ALL)).map(({ dseq, id }) => [dseq, id])).toEqual([[1, idOf(1)], [2, idOf(2)]]);
+      expect((await outbox.read(ALL)).map(({ dseq, id }) => [dseq, id])).toEqual([
+        [1, idOf(1)],
+        [2, idOf(2)],
+      ]);
       expect(await outbox.receiptOf(idOf(9))).toBeUndefined();
     });
 

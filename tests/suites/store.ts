@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Store, type Tx } from "../../lib/storage/store.ts";
 import type { Backend, Bed } from "./backends.ts";
@@ -27,7 +27,8 @@ export function storeSuite(backend: Backend): void {
     const shown = async (name: string) => (await store.get(key(name)))?.toString();
     const rows = async () => {
       const all: Record<string, string> = {};
-      for await (const [name, value] of store.range({ gte: key("k"), lt: key("l") })) all[name.toString()] = value.toString();
+      for await (const [name, value] of store.range({ gte: key("k"), lt: key("l") }))
+        all[name.toString()] = value.toString();
       return all;
     };
 
@@ -205,27 +206,33 @@ export function storeSuite(backend: Backend): void {
       await store.write((tx) => tx.put(key("m/format"), key("2")));
       await store.close();
       await expect(bed.open()).rejects.toMatchObject({ code: "store_newer" });
-      store = await (await backend.make()).open();
+      await bed.remove();
+      bed = await backend.make();
+      store = await bed.open();
     });
 
     it("holds what a model holds, whatever stages fail and batches break", async () => {
       let run = 0;
       await fc.assert(
-        fc.asyncProperty(fc.array(step, { maxLength: 30 }), fc.array(fault, { maxLength: 4 }), async (steps, faults) => {
-          const prefix = `k${(run += 1)}/`;
-          const model = new Map<string, string>();
-          database.faults.splice(0, Infinity, ...faults);
-          for (const turn of chunks(steps, 5)) {
-            const good = turn.filter((one) => !one.fails);
-            const fault = good.length > 0 ? database.faults[0] : null;
-            const outcomes = await Promise.allSettled(turn.map((one) => store.write((tx) => play(tx, prefix, one))));
-            const rejected = turn.map((one) => one.fails || (fault ?? null) !== null);
-            expect(outcomes.map(({ status }) => status === "rejected")).toEqual(rejected);
-            if (fault !== "not-written") for (const { name, value } of good) model.set(name, value);
-            const found = await store.write((tx) => NAMES.map((name) => tx.get(key(prefix + name))?.toString()));
-            expect(found).toEqual(NAMES.map((name) => model.get(name)));
-          }
-        }),
+        fc.asyncProperty(
+          fc.array(step, { maxLength: 30 }),
+          fc.array(fault, { maxLength: 4 }),
+          async (steps, faults) => {
+            const prefix = `k${(run += 1)}/`;
+            const model = new Map<string, string>();
+            database.faults.splice(0, Infinity, ...faults);
+            for (const turn of chunks(steps, 5)) {
+              const good = turn.filter((one) => !one.fails);
+              const fault = good.length > 0 ? database.faults[0] : null;
+              const outcomes = await Promise.allSettled(turn.map((one) => store.write((tx) => play(tx, prefix, one))));
+              const rejected = turn.map((one) => one.fails || (fault ?? null) !== null);
+              expect(outcomes.map(({ status }) => status === "rejected")).toEqual(rejected);
+              if (fault !== "not-written") for (const { name, value } of good) model.set(name, value);
+              const found = await store.write((tx) => NAMES.map((name) => tx.get(key(prefix + name))?.toString()));
+              expect(found).toEqual(NAMES.map((name) => model.get(name)));
+            }
+          },
+        ),
         { numRuns: 25 },
       );
     });
@@ -244,7 +251,9 @@ function play(tx: Tx, prefix: string, step: Step): void {
 }
 
 function chunks<T>(list: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) => list.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
+    list.slice(index * size, (index + 1) * size),
+  );
 }
 
 function key(text: string): Buffer {

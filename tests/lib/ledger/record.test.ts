@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonicalBytes, canonicalText } from "../../../lib/ledger/canonical.ts";
 import { leafHash } from "../../../lib/ledger/hash.ts";

@@ -1,9 +1,17 @@
 import { createHash } from "node:crypto";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EMPTY_ROOT, leafHash, nodeHash } from "../../../lib/ledger/hash.ts";
 import { verifyConsistency, verifyInclusion } from "../../../lib/ledger/proof.ts";
-import { appendLeaf, consistencyPath, EMPTY_RANGE, inclusionPath, rangeOf, rootOf, type NodeReader } from "../../../lib/ledger/tree.ts";
+import {
+  appendLeaf,
+  consistencyPath,
+  EMPTY_RANGE,
+  inclusionPath,
+  rangeOf,
+  rootOf,
+  type NodeReader,
+} from "../../../lib/ledger/tree.ts";
 import { LEAVES, ROOTS } from "./vectors/roots.ts";
 
 describe("hashes", () => {
@@ -120,7 +128,12 @@ function breakInclusion(proof: Inclusion, where: number, bit: number): Inclusion
     { ...proof, path: [...path, Buffer.alloc(32)] },
     { ...proof, path: [Buffer.alloc(32), ...path] },
     { ...proof, seq: proof.seq + proof.size },
-    ...(path.length === 0 ? [] : [{ ...proof, path: path.slice(1) }, { ...proof, path: path.slice(0, -1) }]),
+    ...(path.length === 0
+      ? []
+      : [
+          { ...proof, path: path.slice(1) },
+          { ...proof, path: path.slice(0, -1) },
+        ]),
     ...path.map((hash, index) => ({ ...proof, path: path.with(index, flip(hash, where, bit)) })),
   ];
 }
@@ -131,7 +144,12 @@ function breakConsistency(proof: Consistency, where: number, bit: number): Consi
     { ...proof, firstRoot: flip(proof.firstRoot, where, bit) },
     { ...proof, secondRoot: flip(proof.secondRoot, where, bit) },
     { ...proof, path: [...path, Buffer.alloc(32)] },
-    ...(path.length === 0 ? [] : [{ ...proof, path: path.slice(1) }, { ...proof, path: path.slice(0, -1) }]),
+    ...(path.length === 0
+      ? []
+      : [
+          { ...proof, path: path.slice(1) },
+          { ...proof, path: path.slice(0, -1) },
+        ]),
     ...path.map((hash, index) => ({ ...proof, path: path.with(index, flip(hash, where, bit)) })),
   ];
 }

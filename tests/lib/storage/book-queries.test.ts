@@ -50,8 +50,11 @@ describe("the queries of a book", () => {
 
   it("page through the tail, newest first", async () => {
     const pages: number[][] = [];
-    for (let before: number | null = null; ; ) {
-      const { head, records }: Awaited<ReturnType<BookQueries["book-tail"]>> = await queries["book-tail"]({ limit: 3, before });
+    for (let before: number | null = null; ;) {
+      const { head, records }: Awaited<ReturnType<BookQueries["book-tail"]>> = await queries["book-tail"]({
+        limit: 3,
+        before,
+      });
       expect(head.size).toBe(SIZE);
       if (records.length === 0) break;
       pages.push(records.map(({ seq }) => seq));

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { idBytes, keys, readU64, u64 } from "../../../lib/storage/keys.ts";
 import { idOf } from "../../suites/events.ts";
@@ -31,8 +31,12 @@ describe("keys", () => {
     expect(keys.position("ipc-07", "0102030405060708").toString()).toBe("pipc-07/0102030405060708");
     expect(keys.quarantine(Buffer.alloc(32, 1)).toString("hex")).toBe(`71${"01".repeat(32)}`);
     expect(keys.outbox.state("audit").toString()).toBe("oaudit/state");
-    expect(keys.outbox.event("audit", 1).toString("hex")).toBe(`${Buffer.from("oaudit/e").toString("hex")}0000000000000001`);
-    expect(keys.outbox.receipt("audit", 1).toString("hex")).toBe(`${Buffer.from("oaudit/t").toString("hex")}0000000000000001`);
+    expect(keys.outbox.event("audit", 1).toString("hex")).toBe(
+      `${Buffer.from("oaudit/e").toString("hex")}0000000000000001`,
+    );
+    expect(keys.outbox.receipt("audit", 1).toString("hex")).toBe(
+      `${Buffer.from("oaudit/t").toString("hex")}0000000000000001`,
+    );
     expect(keys.outbox.id("audit", idOf(5)).toString("hex")).toBe(`${Buffer.from("oaudit/i").toString("hex")}${id}`);
   });
 
