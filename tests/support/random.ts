@@ -7,7 +7,7 @@ export function random(seed: number): { below(limit: number): number } {
       state = (state + 0x6d2b79f5) >>> 0;
       let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
       mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return (((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit | 0;
+      return ((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * limit) | 0;
     },
   };
 }

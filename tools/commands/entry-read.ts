@@ -54,23 +54,27 @@ export async function runTotals(terminal: Terminal, options: TotalsOptions): Pro
 export async function runShow(terminal: Terminal, given: string, options: ShowOptions): Promise<Outcome> {
   const id = parseValue(Uuid7, given, "the entry's id");
   const { withHub } = await import("../client/session.ts");
-  const { shown, checks } = await withHub(terminal.env, async (hub) => {
+  const { shown, proved } = await withHub(terminal.env, async (hub) => {
     const answer = await hub.call("production", "entry-show", { id });
-    return { shown: answer, checks: options.proof ? await proveVersions(hub, answer.versions) : [] };
+    return { shown: answer, proved: options.proof ? await proveVersions(hub, answer.versions) : [] };
   });
-  const parts = [entryText(shown.entry), versionsText(shown.versions), ...checks.map((check) => proofText(check))];
-  const data = options.proof ? { ...shown, proofs: checks } : shown;
-  return { data, text: parts.join("\n\n"), exit: checks.every((check) => check.ok) ? EXIT.done : EXIT.no };
+  const parts = [entryText(shown.entry), versionsText(shown.versions), ...proved.map(({ check }) => proofText(check))];
+  const data = options.proof ? { ...shown, proofs: proved } : shown;
+  return { data, text: parts.join("\n\n"), exit: proved.every(({ check }) => check.ok) ? EXIT.done : EXIT.no };
 }
 
-/** Each version is a record of its own, and each is proved: the history is as much in the book as the last word. */
+/**
+ * Each version is a record of its own, and each is proved: the history is as much in the book as the last word. The proof
+ * goes along with what was checked of it, so that whoever reads the JSON can check again.
+ */
 async function proveVersions(hub: SignedInHub, versions: EntryVersion[]) {
-  const checks = [];
+  const proved = [];
   for (const version of versions) {
     const proof = await hub.call("production", "book-proof", { seq: version.seq });
-    checks.push(checkProof(proof, { seq: version.seq, leaf: version.leaf, event: version.event }).check);
+    const { check } = checkProof(proof, { seq: version.seq, leaf: version.leaf, event: version.event });
+    proved.push({ check, proof });
   }
-  return checks;
+  return proved;
 }
 
 function entryText(entry: Entry): string {
