@@ -1,8 +1,6 @@
 import { canonicalBytes, canonicalText } from "./canonical.ts";
 import { LedgerError } from "./error.ts";
-import { leafHash, sha256 } from "./hash.ts";
-
-export { LedgerError } from "./error.ts";
+import { sha256 } from "./hash.ts";
 
 /** The longest record, in bytes of its canonical form. Larger payloads go in by their hash. */
 export const RECORD_MAXIMUM = 65_535;
@@ -85,11 +83,6 @@ export function openRecord(bytes: Uint8Array): LedgerRecord {
     throw new LedgerError("not-canonical", "Reading a record failed: its bytes are not the canonical form.");
   }
   return value;
-}
-
-/** Hash of the stored bytes of a record as a leaf of its book, in hexadecimal. */
-export function recordLeaf(bytes: Uint8Array): string {
-  return leafHash(bytes).toString("hex");
 }
 
 function parse(text: string): unknown {
