@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Base64, Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
+import { Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
 import { Receipt } from "./events.ts";
 
 /** Why an entry was changed. The text beside the code says it in the person's own words. */
@@ -126,6 +126,3 @@ export const Totals = z.object({
   voided: Count,
 });
 export type Totals = z.infer<typeof Totals>;
-
-/** Cursor of a listing: opaque to the caller. */
-export const Cursor = z.union([Base64, z.string().regex(/^[0-9a-f]{1,64}$/)]);

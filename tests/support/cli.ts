@@ -8,7 +8,7 @@ export type Ran = {
   stdout: string;
   stderr: string;
   /** The one JSON value that `--json` prints. */
-  json: <T>() => T;
+  json: () => unknown;
 };
 
 /** Runs `rastro` as a shell would, with its own home, so that no sign-in of the developer's is used. */
@@ -40,7 +40,7 @@ export function rastro(
         code,
         stdout: text,
         stderr: Buffer.concat(stderr).toString("utf8"),
-        json: <T>() => JSON.parse(text) as T,
+        json: () => JSON.parse(text) as unknown,
       });
     });
   });
