@@ -19,7 +19,7 @@ import { readRunFile } from "../../lib/runtime/run-files.ts";
 import { readSettings } from "../../lib/runtime/settings.ts";
 import { startChild, stopChild } from "./child.ts";
 import { createGaps, type GapFigures } from "./gaps.ts";
-import { usageOf } from "./process-usage.ts";
+import { hostBusySeconds, usageOf } from "./process-usage.ts";
 import { type OnMessage, startSink } from "./sink.ts";
 
 /*
@@ -69,25 +69,40 @@ type Figures = {
   agentCpuPercent: number;
   agentRssMiB: number;
   hubCpuPercent: number | null;
+  /** What everything else on the host used meanwhile, percent of one core: how calm it was. */
+  othersCpuPercent: number;
   loadAverage: number;
 };
 
 async function measure(seconds: number, agent: number, hub: number | null, arrivals: Arrivals): Promise<Figures> {
-  const before = { agent: usageOf(agent), hub: hub === null ? null : usageOf(hub), at: performance.now() };
+  const before = takeStock(agent, hub);
   const { gaps, summaries } = arrivals.begin();
   await pause(seconds * 1000);
   arrivals.end();
-  const span = (performance.now() - before.at) / 1000;
-  const after = usageOf(agent);
-  const share = (now: number, then: number) => ((now - then) / span) * 100;
+  const after = takeStock(agent, hub);
+  const span = after.at - before.at;
+  const share = (of: "agent" | "hub" | "self" | "host") => ((after[of] - before[of]) / span) * 100;
   return {
     seconds: span,
     arrival: gaps.figures(),
     sending: sendingFigures(summaries),
-    agentCpuPercent: share(after.cpuSeconds, before.agent.cpuSeconds),
-    agentRssMiB: after.rssMiB,
-    hubCpuPercent: hub === null || before.hub === null ? null : share(usageOf(hub).cpuSeconds, before.hub.cpuSeconds),
+    agentCpuPercent: share("agent"),
+    agentRssMiB: usageOf(agent).rssMiB,
+    hubCpuPercent: hub === null ? null : share("hub"),
+    othersCpuPercent: Math.max(0, share("host") - share("agent") - share("hub") - share("self")),
     loadAverage: loadavg()[0] ?? 0,
+  };
+}
+
+/** Seconds of processor time so far, and of the clock. */
+function takeStock(agent: number, hub: number | null) {
+  const { user, system } = process.cpuUsage();
+  return {
+    at: performance.now() / 1000,
+    agent: usageOf(agent).cpuSeconds,
+    hub: hub === null ? 0 : usageOf(hub).cpuSeconds,
+    self: (user + system) / 1e6,
+    host: hostBusySeconds(),
   };
 }
 
@@ -181,7 +196,9 @@ function report({ against, json }: Options, figures: Figures): void {
     { "agent's share of a core": `${figures.agentCpuPercent.toFixed(2)} %` },
     { "agent's memory": `${figures.agentRssMiB.toFixed(0)} MiB` },
     { "hub's share of a core": figures.hubCpuPercent === null ? "-" : `${figures.hubCpuPercent.toFixed(2)} %` },
-    { "load average": figures.loadAverage.toFixed(2) },
+    {
+      "everything else": `${figures.othersCpuPercent.toFixed(1)} % of one core, load average ${figures.loadAverage.toFixed(2)}`,
+    },
   );
   process.stdout.write(`${table.toString()}\n${costs.toString()}\n`);
   if (json) process.stdout.write(`${JSON.stringify({ bench: "agent", against, ...figures })}\n`);

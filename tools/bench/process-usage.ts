@@ -13,3 +13,10 @@ export function usageOf(pid: number): Usage {
   const rssKiB = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
   return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S, rssMiB: Number(rssKiB) / 1024 };
 }
+
+/** What all processors together spent on work since the host started, seconds: `/proc/stat`. Linux only. */
+export function hostBusySeconds(): number {
+  const line = readFileSync("/proc/stat", "utf8").split("\n", 1)[0] ?? "";
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.trim().split(/ +/).slice(1).map(Number);
+  return (user + nice + system + irq + softirq) / TICKS_PER_S;
+}

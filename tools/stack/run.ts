@@ -4,6 +4,7 @@ import { createLog } from "../../lib/runtime/log.ts";
 import type { Settings } from "../../lib/runtime/settings.ts";
 import { createLauncher } from "./launch.ts";
 import { createOutput, type Output, prettyLines } from "./output.ts";
+import { onNpmGone } from "./parent.ts";
 import { STACK } from "./plan.ts";
 import { type Cleared, preflight } from "./preflight.ts";
 import { readyBlock } from "./ready-block.ts";
@@ -59,15 +60,18 @@ async function superviseUntilStopped(
   const asked = Promise.withResolvers<void>();
   let stopAsked = false;
   let killed = false;
+  const stop = () => {
+    if (stopAsked) return;
+    output.note("info", "stopping: console, agent, services, broker; again to kill them at once");
+    stopAsked = true;
+    asked.resolve();
+    void supervisor.stop();
+  };
+  const stopWatching = onNpmGone({ env: o.process.env, parent: () => o.process.ppid, stop });
   const stopListening = onStopSignals({
     source: o.process,
     now: o.now,
-    stop: () => {
-      output.note("info", "stopping: console, agent, services, broker; again to kill them at once");
-      stopAsked = true;
-      asked.resolve();
-      void supervisor.stop();
-    },
+    stop,
     kill: () => {
       killed = true;
       supervisor.kill();
@@ -82,6 +86,7 @@ async function superviseUntilStopped(
     const left = await supervisor.stop();
     if (left.killed.length > 0) output.note("warn", `had to be killed: ${left.killed.join(", ")}`);
     stopListening();
+    stopWatching();
   }
   return killed ? EXIT.killed : EXIT.clean;
 }
