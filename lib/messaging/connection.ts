@@ -136,7 +136,9 @@ function connected(o: { client: MqttClient; stream: Duplex; gone: Promise<void>;
     stream,
     gone: o.gone,
     publish: (topic, payload, { qos = 0, retain = false }) =>
-      tracked<void>((done) => client.publish(topic, payload, { qos, retain }, (error) => done(error ? cut(error) : null))),
+      tracked<void>((done) =>
+        client.publish(topic, payload, { qos, retain }, (error) => done(error ? cut(error) : null)),
+      ),
     subscribe: (filters) =>
       tracked<string[]>((done) =>
         client.subscribe([...filters], { qos: 1 }, (error, _asked, packet) => {
@@ -165,7 +167,10 @@ function refusalOf(o: ConnectionOptions, failure: Error | null): RastroError {
   }
   const why = failure?.message || "the connection was closed before the broker answered";
   return new RastroError(
-    { code: "not_reachable", message: `Connecting to ${o.url} as ${o.name} failed: ${why}; start the broker or correct RASTRO_BROKER_URL.` },
+    {
+      code: "not_reachable",
+      message: `Connecting to ${o.url} as ${o.name} failed: ${why}; start the broker or correct RASTRO_BROKER_URL.`,
+    },
     { cause: failure },
   );
 }

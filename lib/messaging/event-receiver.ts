@@ -70,7 +70,10 @@ export async function receiveEvents(o: {
     const queue = queues.get(key);
     if (counts.waiting >= WAITING_IN_ALL || (queue && queue.batches.length >= WAITING_PER_SENDER)) {
       counts.dropped += 1;
-      o.log.warn({ from: key, code: "busy", waiting: counts.waiting }, "a batch is dropped: too much waits; its sender will send it again");
+      o.log.warn(
+        { from: key, code: "busy", waiting: counts.waiting },
+        "a batch is dropped: too much waits; its sender will send it again",
+      );
       return;
     }
     counts.waiting += 1;

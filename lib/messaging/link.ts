@@ -87,7 +87,11 @@ export function openLink(o: LinkOptions): Link {
   const backoff = createBackoff({ minimumMs: 100, maximumMs: 5000, random: o.random });
   const clientId = o.clientId ?? `${o.name}-${o.random(4).toString("hex")}`;
   const subscriptions = new Set<Subscription>();
-  const listeners = { up: new Set<(connection: string) => void>(), down: new Set<() => void>(), fatal: new Set<(error: RastroError) => void>() };
+  const listeners = {
+    up: new Set<(connection: string) => void>(),
+    down: new Set<() => void>(),
+    fatal: new Set<(error: RastroError) => void>(),
+  };
   const waiting = new Set<(error: RastroError) => void>();
   let current: { id: string; connection: Connection } | null = null;
   let up = false;
@@ -99,7 +103,7 @@ export function openLink(o: LinkOptions): Link {
   ended.catch(() => {});
 
   async function run(): Promise<void> {
-    while (closing === null) {
+    for (let open = true; open; open = closing === null) {
       await useOneConnection();
       if (closing === null) await pause(backoff.next());
     }
@@ -296,7 +300,10 @@ export function openLink(o: LinkOptions): Link {
 }
 
 function offline(): RastroError {
-  return new RastroError({ code: "not_reachable", message: "Sending to the broker failed: there is no connection at present." });
+  return new RastroError({
+    code: "not_reachable",
+    message: "Sending to the broker failed: there is no connection at present.",
+  });
 }
 
 function closed(): RastroError {

@@ -8,7 +8,11 @@ export interface OutboxPort {
   /** The lowest dseq that can still be read. */
   floor(): number;
   /** Events in order, waiting and settled alike, from `from` on; from the first that waits with null. At least one if there is any. */
-  read(o: { from: number | null; maxEvents: number; maxBytes: number }): Promise<{ dseq: number; id: string; signed: SignedEvent }[]>;
+  read(o: {
+    from: number | null;
+    maxEvents: number;
+    maxBytes: number;
+  }): Promise<{ dseq: number; id: string; signed: SignedEvent }[]>;
   /** Frees what the receipts are for, on disk when it resolves. Receipts of other events are ignored. */
   settle(receipts: Receipt[]): Promise<void>;
   /** Calls the listener after each write that added events. */

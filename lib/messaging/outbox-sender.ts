@@ -89,7 +89,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   let running: Promise<void> | null = null;
 
   async function run(): Promise<void> {
-    while (!stopped) {
+    for (let goesOn = !stopped; goesOn; goesOn = !stopped) {
       if (!(await sendNext())) await changed.wait();
     }
   }

@@ -80,14 +80,19 @@ export function followPrincipals(o: { link: Link; directoryKey: Uint8Array; log:
 /** @throws RastroError `malformed`, `schema` or `bad_signature`. */
 function openPrincipal(name: string, payload: Uint8Array, directoryKey: Uint8Array): Principal {
   const signed = parseJson(SignedPrincipal, payload, `the principal ${name}`);
-  if (!verifySignature(directoryKey, Buffer.from(signed.body), signed.sig)) throw notSigned(name, "it is not the directory's");
+  if (!verifySignature(directoryKey, Buffer.from(signed.body), signed.sig))
+    throw notSigned(name, "it is not the directory's");
   const principal = parseJson(Principal, signed.body, `the principal ${name}`);
   if (principal.name !== name) throw notSigned(name, `it was made for ${principal.name}`);
   return principal;
 }
 
 function notSigned(name: string, why: string): RastroError {
-  return new RastroError({ code: "bad_signature", message: `Reading the principal ${name} failed: ${why}.`, given: name });
+  return new RastroError({
+    code: "bad_signature",
+    message: `Reading the principal ${name} failed: ${why}.`,
+    given: name,
+  });
 }
 
 function createQuiet(after: After, ms: number): { done: Promise<void>; noted(): void } {

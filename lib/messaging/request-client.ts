@@ -1,3 +1,4 @@
+import type { ZodType } from "zod";
 import { RastroError } from "../contracts/errors.ts";
 import {
   OPERATIONS,
@@ -29,7 +30,12 @@ export type Requester = {
   ): Promise<ResponseOf<S, O>>;
 };
 
-type Waiting = { topic: string; payload: string; resolve: (data: unknown) => void; reject: (error: RastroError) => void };
+type Waiting = {
+  topic: string;
+  payload: string;
+  resolve: (data: unknown) => void;
+  reject: (error: RastroError) => void;
+};
 
 /**
  * Asks services in the name of a session.
@@ -111,9 +117,10 @@ export function createRequester(o: {
 }
 
 function responseSchema<S extends ServiceWithOperations>(service: S, operation: OperationsOf<S>) {
-  const operations: Record<string, { response: import("zod").ZodType }> = OPERATIONS[service];
+  const operations: Record<string, { response: ZodType }> = OPERATIONS[service];
   const found = operations[operation];
-  if (!found) throw new RastroError({ code: "unknown_operation", message: `${service} offers no operation ${operation}.` });
+  if (!found)
+    throw new RastroError({ code: "unknown_operation", message: `${service} offers no operation ${operation}.` });
   return found.response;
 }
 

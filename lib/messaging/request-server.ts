@@ -20,13 +20,20 @@ import { firstBytes, type Refused, refusedOf } from "./refused.ts";
 /** Who asks, as the broker and the directory vouch for it. `auth` is `local` for the holder of the hub's local key. */
 export type Caller = { name: string; sub: string; profile: Profile; session: string; auth: "session" | "local" };
 
-/** One function for each operation of the service; what it throws as RastroError is the answer. */
+/** One function for each operation of the service, which may return a promise; what it throws as RastroError is the answer. */
 export type Handlers<S extends ServiceWithOperations> = {
-  [O in OperationsOf<S>]: (body: RequestOf<S, O>, caller: Caller) => Promise<unknown> | unknown;
+  [O in OperationsOf<S>]: (body: RequestOf<S, O>, caller: Caller) => unknown;
 };
 
 /** Counters since the start; `kept` answers are held for duplicates. */
-export type ServerState = { answered: number; refused: number; duplicates: number; unparsed: number; running: number; kept: number };
+export type ServerState = {
+  answered: number;
+  refused: number;
+  duplicates: number;
+  unparsed: number;
+  running: number;
+  kept: number;
+};
 
 const MINUTE = 60_000;
 
@@ -81,7 +88,14 @@ export async function serve<S extends ServiceWithOperations>(o: {
     await begin({ request, topic, payload, key, digest, taken: known !== undefined });
   }
 
-  async function begin(asked: { request: ParsedRequest; topic: string; payload: Buffer; key: string; digest: string; taken: boolean }) {
+  async function begin(asked: {
+    request: ParsedRequest;
+    topic: string;
+    payload: Buffer;
+    key: string;
+    digest: string;
+    taken: boolean;
+  }) {
     const { request } = asked;
     const prepared = prepare(asked);
     const answer: Answer = {
@@ -126,12 +140,15 @@ export async function serve<S extends ServiceWithOperations>(o: {
   async function run(request: ParsedRequest, body: unknown, caller: Caller): Promise<string> {
     counts.running += 1;
     try {
-      const handler = (o.handlers as unknown as Record<string, (body: unknown, caller: Caller) => unknown>)[request.operation];
+      const handler = (o.handlers as unknown as Record<string, (body: unknown, caller: Caller) => unknown>)[
+        request.operation
+      ];
       if (!handler) throw unknownOperation(request);
       const data = await handler(body, caller);
       return withinSize(JSON.stringify({ v: 1, status: "ok", data: data ?? null } satisfies ResponseEnvelope), request);
     } catch (thrown) {
-      if (!(thrown instanceof RastroError)) o.log.error({ err: thrown, operation: request.operation }, "a request failed");
+      if (!(thrown instanceof RastroError))
+        o.log.error({ err: thrown, operation: request.operation }, "a request failed");
       return problemText(thrown);
     } finally {
       counts.running -= 1;
@@ -215,7 +232,10 @@ function idTaken(request: ParsedRequest): RastroError {
 }
 
 function busy(request: ParsedRequest): RastroError {
-  return new RastroError({ code: "busy", message: `Answering ${request.operation} failed: too many requests run at once; ask again later.` });
+  return new RastroError({
+    code: "busy",
+    message: `Answering ${request.operation} failed: too many requests run at once; ask again later.`,
+  });
 }
 
 function withinSize(text: string, request: ParsedRequest): string {

@@ -45,7 +45,8 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
     signInLocal: (localKey: string, app: string): Promise<Session> =>
       ask(Session, { method: "POST", path: "/directory/sessions", body: { localKey, app } }),
     signOut: (bearer: Bearer): Promise<void> => tell({ method: "DELETE", path: "/directory/sessions/current", bearer }),
-    setup: (body: z.input<typeof SetupRequest>): Promise<void> => tell({ method: "POST", path: "/directory/setup", body }),
+    setup: (body: z.input<typeof SetupRequest>): Promise<void> =>
+      tell({ method: "POST", path: "/directory/setup", body }),
     time: (): Promise<z.infer<typeof HubTime>> => ask(HubTime, { method: "GET", path: "/directory/time" }),
     userAdd: (bearer: Bearer, body: z.input<typeof UserAddRequest>): Promise<UserRow> =>
       ask(UserRow, { method: "POST", path: "/directory/users", bearer, body }),
@@ -85,7 +86,10 @@ async function send(o: { url: string; fetch: typeof globalThis.fetch; timeoutMs:
     throw new RastroError(
       late
         ? { code: "timeout", message: `Asking the directory (${what}) failed: no answer within ${o.timeoutMs} ms.` }
-        : { code: "not_reachable", message: `Asking the directory (${what}) failed: nothing answers there; start Rastro first.` },
+        : {
+            code: "not_reachable",
+            message: `Asking the directory (${what}) failed: nothing answers there; start Rastro first.`,
+          },
       { cause },
     );
   }
@@ -102,6 +106,9 @@ function refusalOf(what: string, status: number, text: string): RastroError {
   try {
     return new RastroError(parseJson(Problem, text, what));
   } catch {
-    return new RastroError({ code: "internal", message: `Asking the directory (${what}) failed with HTTP status ${status}.` });
+    return new RastroError({
+      code: "internal",
+      message: `Asking the directory (${what}) failed with HTTP status ${status}.`,
+    });
   }
 }

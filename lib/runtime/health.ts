@@ -53,7 +53,12 @@ export async function startHealth(o: { name: string; log: Logger; port?: number;
   };
 }
 
-function createApplication(o: { name: string; log: Logger; readiness: () => Readiness; mounted: readonly Hono[] }): Hono {
+function createApplication(o: {
+  name: string;
+  log: Logger;
+  readiness: () => Readiness;
+  mounted: readonly Hono[];
+}): Hono {
   const app = new Hono();
   app.use(async (context, next) => {
     if (LOOPBACK_HOST.test(context.req.header("host") ?? "")) return next();
@@ -66,7 +71,10 @@ function createApplication(o: { name: string; log: Logger; readiness: () => Read
   });
   app.onError((error, context) => {
     o.log.error({ err: error, path: context.req.path }, "a request of the health server failed");
-    return context.json({ code: "internal", message: "The request failed; the log of the process has the reason." }, 500);
+    return context.json(
+      { code: "internal", message: "The request failed; the log of the process has the reason." },
+      500,
+    );
   });
   for (const routes of o.mounted) app.route("/", routes);
   return app;

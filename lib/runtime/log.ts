@@ -3,7 +3,16 @@ import type { Settings } from "./settings.ts";
 
 export type { Logger } from "pino";
 
-const SECRET_FIELDS = ["password", "token", "secret", "key", "privateKey", "localKey", "adminPassword", "authorization"];
+const SECRET_FIELDS = [
+  "password",
+  "token",
+  "secret",
+  "key",
+  "privateKey",
+  "localKey",
+  "adminPassword",
+  "authorization",
+];
 const DEPTHS = ["", "*.", "*.*."];
 
 /**

@@ -15,7 +15,11 @@ export type Plant = z.infer<typeof Plant>;
  *
  * @throws RastroError `store_unusable` naming the file.
  */
-export async function openPlant(o: { data: string; now: () => number; random: (bytes: number) => Buffer }): Promise<Plant> {
+export async function openPlant(o: {
+  data: string;
+  now: () => number;
+  random: (bytes: number) => Buffer;
+}): Promise<Plant> {
   const existing = await readIfThere(o.data);
   if (existing !== null) return existing;
   const plant: Plant = { id: `plant-${o.random(8).toString("hex")}`, createdAt: new Date(o.now()).toISOString() };

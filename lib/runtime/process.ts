@@ -67,13 +67,20 @@ export async function runProcess(
     const health = await startHealth({ name, log, port: settings.healthPort });
     stopping.add(() => health.close());
     health.check("process", () => (stopping.begun ? "stopping" : started || "starting"));
-    await start({ name, settings, folders: foldersOf(settings.data), log, health, onStop: (hook) => stopping.add(hook) });
+    await start({
+      name,
+      settings,
+      folders: foldersOf(settings.data),
+      log,
+      health,
+      onStop: (hook) => stopping.add(hook),
+    });
     if (stopping.begun) return;
     await writeRunFile(settings.data, { name, pid: process.pid, url: health.url, startedAt: new Date().toISOString() });
     started = true;
     // In this order, so that what a parent says of all being ready comes after this line.
     log.info({ health: health.url }, "ready");
-    process.send?.({ ready: true });
+    if (process.connected) process.send?.({ ready: true });
   } catch (error) {
     // Hooks close what the start opened, and a stop that came meanwhile explains the failure better than the error.
     if (stopping.begun) return;
@@ -88,7 +95,7 @@ function settingsOrExit(name: string, environment: NodeJS.ProcessEnv): Settings 
     return readSettings(environment);
   } catch (error) {
     report(name, createLog(name, { logLevel: "info" }), error);
-    process.exit(exitCodeOf(error));
+    return process.exit(exitCodeOf(error));
   }
 }
 

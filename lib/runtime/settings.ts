@@ -57,7 +57,10 @@ const Variables = z.object({
   RASTRO_WS_PORT: port(8083),
   RASTRO_HTTP_PORT: port(8080),
   RASTRO_HEALTH_PORT: port(0),
-  RASTRO_BROKER_URL: z.string().refine(isBrokerUrl, "mqtt://host:port, mqtts://, ws:// or wss://, without a user name").optional(),
+  RASTRO_BROKER_URL: z
+    .string()
+    .refine(isBrokerUrl, "mqtt://host:port, mqtts://, ws:// or wss://, without a user name")
+    .optional(),
   RASTRO_ADMIN_PASSWORD: Password.optional(),
   RASTRO_MACHINE: Segment.refine((id) => !RESERVED.includes(id), "a name that is not a service's own").optional(),
   RASTRO_TZ: z.string().refine(isTimeZone, "an IANA time zone such as America/Sao_Paulo").optional(),

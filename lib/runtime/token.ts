@@ -41,7 +41,14 @@ export function signToken(o: {
   lifetimeMs?: number;
 }): string {
   const iat = Math.trunc(o.now());
-  const claims: TokenClaims = { v: 1, sub: o.sub, aud: o.aud, iat, exp: iat + (o.lifetimeMs ?? 10 * MINUTE), nonce: o.nonce };
+  const claims: TokenClaims = {
+    v: 1,
+    sub: o.sub,
+    aud: o.aud,
+    iat,
+    exp: iat + (o.lifetimeMs ?? 10 * MINUTE),
+    nonce: o.nonce,
+  };
   const payload = Buffer.from(JSON.stringify(claims)).toString("base64url");
   const signature = Buffer.from(sign(o.privateKey, signedBytes(payload)), "base64").toString("base64url");
   return `${payload}.${signature}`;
@@ -67,7 +74,8 @@ export function checkToken(o: {
   const now = o.now();
   if (claims.sub !== o.sub) throw refused("it was made for another name");
   if (claims.aud !== o.aud) throw refused("it was made for another plant");
-  if (claims.exp - claims.iat > MAXIMUM_LIFETIME || claims.exp < claims.iat) throw refused("its lifetime is out of range");
+  if (claims.exp - claims.iat > MAXIMUM_LIFETIME || claims.exp < claims.iat)
+    throw refused("its lifetime is out of range");
   if (claims.exp < now - skew) throw refused("it has expired; compare the sender's clock with the hub's");
   if (claims.iat > now + skew) throw refused("it lies in the future; compare the sender's clock with the hub's");
   return claims;
@@ -108,5 +116,9 @@ function signedBytes(payload: string): Buffer {
 }
 
 function refused(why: string): RastroError {
-  return new RastroError({ code: "bad_credentials", message: `Checking the token failed: ${why}.`, expected: "a valid token" });
+  return new RastroError({
+    code: "bad_credentials",
+    message: `Checking the token failed: ${why}.`,
+    expected: "a valid token",
+  });
 }

@@ -30,7 +30,8 @@ export function memoryBook(): MemoryBook {
     async receive(from, batch) {
       const receipts: Receipt[] = [];
       for (const { event } of batch.events as { event: Small }[]) {
-        if (event.dseq > last(from) + 1) return { v: 1, epoch: batch.epoch, receipts, resend: { from: last(from) + 1 } };
+        if (event.dseq > last(from) + 1)
+          return { v: 1, epoch: batch.epoch, receipts, resend: { from: last(from) + 1 } };
         if (event.dseq === last(from) + 1) records.value.push(`${from}/${event.dseq}`);
         receipts.push(receiptOf(from, event));
       }

@@ -2,7 +2,11 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import type { EventBatch, ReceiptBatch } from "../../../lib/contracts/events.ts";
 import { type EventReceiver, receiveEvents } from "../../../lib/messaging/event-receiver.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
-import { createOutboxSender, type OutboxSender, type OutboxSenderOptions } from "../../../lib/messaging/outbox-sender.ts";
+import {
+  createOutboxSender,
+  type OutboxSender,
+  type OutboxSenderOptions,
+} from "../../../lib/messaging/outbox-sender.ts";
 import type { Refused } from "../../../lib/messaging/refused.ts";
 import { recordLog } from "../../support/log-lines.ts";
 import { PLAIN_BROKERS, startAedes } from "../../support/plain-broker.ts";

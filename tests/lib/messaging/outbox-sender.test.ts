@@ -53,7 +53,12 @@ function receipts(first: number, last: number): Receipt[] {
 function answer(link: FakeLink, first: number, last: number, resend?: number): void {
   const found = first <= last ? receipts(first, last) : [];
   const epoch = "00000000000000e1";
-  link.deliver(RECEIPTS, { v: 1, epoch, receipts: found, ...(resend === undefined ? {} : { resend: { from: resend } }) });
+  link.deliver(RECEIPTS, {
+    v: 1,
+    epoch,
+    receipts: found,
+    ...(resend === undefined ? {} : { resend: { from: resend } }),
+  });
 }
 
 describe("an outbox sender", () => {
@@ -225,7 +230,11 @@ describe("an outbox sender", () => {
             if (back) link.deliver(RECEIPTS, answered);
           });
         };
-        for (let turn = 0; turn < 200 && new Set(outbox.settled.value.map((receipt) => receipt.id)).size < staged; turn += 1) {
+        for (
+          let turn = 0;
+          turn < 200 && new Set(outbox.settled.value.map((receipt) => receipt.id)).size < staged;
+          turn += 1
+        ) {
           await settled();
           await receiving;
           await settled();

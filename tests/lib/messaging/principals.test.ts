@@ -64,11 +64,20 @@ describe("principals", () => {
     const { principals, announce, lines } = follow();
     announce("ana", signed(principal("ana", "administrator"), createKey()));
     announce("ana", signed(principal("eva", "administrator")));
-    announce("ana", { ...signed(principal("ana", "operator")), body: canonicalText(principal("ana", "administrator")) });
+    announce("ana", {
+      ...signed(principal("ana", "operator")),
+      body: canonicalText(principal("ana", "administrator")),
+    });
     announce("ana", { body: "{}" });
     announce("ana", "nonsense");
     expect(principals.all()).toEqual([]);
-    expect(lines.map((line) => line["code"])).toEqual(["bad_signature", "bad_signature", "bad_signature", "schema", "schema"]);
+    expect(lines.map((line) => line["code"])).toEqual([
+      "bad_signature",
+      "bad_signature",
+      "bad_signature",
+      "schema",
+      "schema",
+    ]);
   });
 
   it("count as loaded when none has followed for a moment", async () => {

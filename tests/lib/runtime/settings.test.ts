@@ -1,0 +1,99 @@
+import { resolve } from "node:path";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { RastroError } from "../../../lib/contracts/errors.ts";
+import { Segment } from "../../../lib/contracts/names.ts";
+import { machineFromHost, readSettings } from "../../../lib/runtime/settings.ts";
+
+function failure(environment: Record<string, string>): RastroError {
+  try {
+    readSettings(environment);
+  } catch (error) {
+    return error as RastroError;
+  }
+  throw new Error("the settings were taken");
+}
+
+describe("settings", () => {
+  it("have a value each without any variable, and with empty ones", () => {
+    const expected = {
+      data: resolve("./data"),
+      host: "127.0.0.1",
+      mqttPort: 1883,
+      wsPort: 8083,
+      httpPort: 8080,
+      healthPort: 0,
+      brokerUrl: "mqtt://127.0.0.1:1883",
+      externalBroker: false,
+      adminPassword: null,
+      logLevel: "info",
+    };
+    expect(readSettings({})).toMatchObject(expected);
+    expect(readSettings({ RASTRO_DATA: "", RASTRO_MQTT_PORT: " ", RASTRO_ADMIN_PASSWORD: "" })).toMatchObject(expected);
+    expect(Segment.safeParse(readSettings({}).machine).success).toBe(true);
+  });
+
+  it("are taken from the environment", () => {
+    const settings = readSettings({
+      RASTRO_DATA: "/var/lib/rastro",
+      RASTRO_HOST: "::1",
+      RASTRO_MQTT_PORT: "11883",
+      RASTRO_ADMIN_PASSWORD: "long enough",
+      RASTRO_MACHINE: "ipc-07",
+      RASTRO_TZ: "America/Sao_Paulo",
+      RASTRO_LOG_LEVEL: "debug",
+    });
+    expect(settings).toMatchObject({
+      data: "/var/lib/rastro",
+      brokerUrl: "mqtt://[::1]:11883",
+      adminPassword: "long enough",
+      machine: "ipc-07",
+      tz: "America/Sao_Paulo",
+      logLevel: "debug",
+    });
+    expect(readSettings({ RASTRO_BROKER_URL: "mqtts://broker.example:8883" })).toMatchObject({
+      brokerUrl: "mqtts://broker.example:8883",
+      externalBroker: true,
+    });
+  });
+
+  it.each([
+    ["RASTRO_MQTT_PORT", "65536"],
+    ["RASTRO_WS_PORT", "-1"],
+    ["RASTRO_HTTP_PORT", "http"],
+    ["RASTRO_HEALTH_PORT", "1e3"],
+    ["RASTRO_HOST", "0.0.0.0"],
+    ["RASTRO_HOST", "192.168.0.7"],
+    ["RASTRO_MACHINE", "IPC 7"],
+    ["RASTRO_MACHINE", "production"],
+    ["RASTRO_TZ", "Brazil/Nowhere"],
+    ["RASTRO_LOG_LEVEL", "loud"],
+  ])("refuse %s=%s and name variable, value and expectation", (name, value) => {
+    const error = failure({ [name]: value });
+    expect(error.code).toBe("bad_setting");
+    expect(error.message).toContain(name);
+    expect(error.message).toContain(JSON.stringify(value));
+    expect(error.problem).toMatchObject({ field: name, expected: expect.stringMatching(/./) });
+  });
+
+  it("say why another address than loopback is refused", () => {
+    expect(failure({ RASTRO_HOST: "0.0.0.0" }).message).toContain("loopback only until it can speak TLS");
+  });
+
+  it.each([
+    ["RASTRO_ADMIN_PASSWORD", "s3cret"],
+    ["RASTRO_BROKER_URL", "mqtt://ana:s3cret@broker.example"],
+    ["RASTRO_BROKER_URL", "s3cret"],
+  ])("never repeat a secret: %s", (name, value) => {
+    const error = failure({ [name]: value });
+    expect(error.code).toBe("bad_setting");
+    expect(JSON.stringify(error.problem)).not.toContain("s3cret");
+  });
+
+  it("make a machine id of any host name", () => {
+    expect(machineFromHost("IPC-07.plant.example")).toBe("ipc-07-plant-example");
+    expect(machineFromHost("console")).toBe("console-pc");
+    expect(machineFromHost("***")).toBe("machine");
+    fc.assert(fc.property(fc.string(), (host) => Segment.safeParse(machineFromHost(host)).success));
+  });
+});
