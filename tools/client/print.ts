@@ -1,4 +1,4 @@
-import { stripVTControlCharacters, styleText } from "node:util";
+import { stripVTControlCharacters } from "node:util";
 import type { ProofCheck } from "./check-proof.ts";
 
 /**
@@ -69,9 +69,4 @@ export function localTime(instant: string): string {
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
-}
-
-/** A word in bold on a terminal that shows it. */
-export function bold(text: string, stream: NodeJS.WriteStream): string {
-  return styleText("bold", text, { stream });
 }

@@ -36,7 +36,8 @@ test("on a terminal they are made readable under a coloured name", async () => {
     output.log("audit", "no JSON");
   });
   const [first = "", second = ""] = stdout.split("\n");
-  expect(first).toMatch(/^\u001B\[36m\[audit\] +\u001B\[39m .*WARN.*late/);
+  expect(first.startsWith("\u001B[36m[audit]")).toBe(true);
+  expect(first).toMatch(/WARN.*late/);
   expect(first).not.toContain("{");
   expect(second).toContain("no JSON");
 });
