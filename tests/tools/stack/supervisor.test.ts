@@ -106,8 +106,8 @@ describe("running", () => {
 
   test("leaves a child down that comes back with a fault that a restart cannot cure, and the others up", async () => {
     const script = `
-      process.send({ ready: true });
       process.on("SIGUSR2", () => { console.error("The disk is gone."); process.exit(78); });
+      process.send({ ready: true });
       setInterval(() => {}, 1000);`;
     const { supervisor, next, children, living } = supervise([[plan("broker", scripts.good), plan("audit", script)]]);
     await supervisor.start();
