@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
+const root = fileURLToPath(new URL("../../../", import.meta.url));
 const stackFile = fileURLToPath(new URL("../../../tools/stack.ts", import.meta.url));
 
 export type RealStack = {
@@ -17,9 +18,15 @@ export type RealStack = {
   stop: (signal?: NodeJS.Signals) => Promise<number | null>;
 };
 
+const DIRECTLY: readonly [string, string[]] = [process.execPath, [stackFile]];
+
+/** As a person types it. */
+export const BY_NPM: readonly [string, string[]] = ["npm", ["start"]];
+
 /** Starts the real stack on free ports and resolves at its ready block. */
-export async function startStack(env: Record<string, string>): Promise<RealStack> {
-  const child = spawn(process.execPath, [stackFile], {
+export async function startStack(env: Record<string, string>, [command, args] = DIRECTLY): Promise<RealStack> {
+  const child = spawn(command, args, {
+    cwd: root,
     env: { PATH: process.env["PATH"], RASTRO_MQTT_PORT: "0", RASTRO_HTTP_PORT: "0", RASTRO_MACHINE: "press-9", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

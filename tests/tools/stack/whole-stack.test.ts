@@ -8,7 +8,7 @@ import { readRunFile } from "../../../lib/runtime/run-files.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { credentialsFile } from "../../../tools/client/credentials.ts";
 import { rastro } from "../commands/cli.ts";
-import { type RealStack, startStack } from "./real-stack.ts";
+import { BY_NPM, type RealStack, startStack } from "./real-stack.ts";
 
 /*
  * One stack from its first start to its last, in the order of the tests: what `npm start` and `npm run rastro` promise.
@@ -308,6 +308,24 @@ describe("running and stopping", () => {
     await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
     stack = await startStack({ RASTRO_DATA: data });
     expect(await runJson(["entry", "totals"], rui)).toMatchObject({ entries: 1 });
+  }, 60_000);
+});
+
+describe("npm start", () => {
+  test("hands a signal on to the stack and ends when that has ended", async () => {
+    await stack.stop();
+    stack = await startStack({ RASTRO_DATA: data, HOME: folder }, BY_NPM);
+    const pid = readRunFile(data, "broker")?.pid ?? 0;
+    expect(await stack.stop("SIGTERM")).toBe(0);
+    expect(isAlive(pid)).toBe(false);
+    expect(readdirSync(foldersOf(data).run).filter((name) => name.endsWith(".json"))).toEqual([]);
+  }, 60_000);
+
+  test("that is killed takes the stack along", async () => {
+    stack = await startStack({ RASTRO_DATA: data, HOME: folder }, BY_NPM);
+    const pid = readRunFile(data, "broker")?.pid ?? 0;
+    await stack.stop("SIGKILL");
+    await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
   }, 60_000);
 });
 
