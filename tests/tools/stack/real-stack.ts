@@ -27,7 +27,14 @@ export const BY_NPM: readonly [string, string[]] = ["npm", ["start"]];
 export async function startStack(env: Record<string, string>, [command, args] = DIRECTLY): Promise<RealStack> {
   const child = spawn(command, args, {
     cwd: root,
-    env: { PATH: process.env["PATH"], RASTRO_MQTT_PORT: "0", RASTRO_HTTP_PORT: "0", RASTRO_MACHINE: "press-9", ...env },
+    env: {
+      PATH: process.env["PATH"],
+      HOME: process.env["HOME"],
+      RASTRO_MQTT_PORT: "0",
+      RASTRO_HTTP_PORT: "0",
+      RASTRO_MACHINE: "press-9",
+      ...env,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

@@ -314,7 +314,7 @@ describe("running and stopping", () => {
 describe("npm start", () => {
   test("hands a signal on to the stack and ends when that has ended", async () => {
     await stack.stop();
-    stack = await startStack({ RASTRO_DATA: data, HOME: folder }, BY_NPM);
+    stack = await startStack({ RASTRO_DATA: data }, BY_NPM);
     const pid = readRunFile(data, "broker")?.pid ?? 0;
     expect(await stack.stop("SIGTERM")).toBe(0);
     expect(isAlive(pid)).toBe(false);
@@ -322,7 +322,7 @@ describe("npm start", () => {
   }, 60_000);
 
   test("that is killed takes the stack along", async () => {
-    stack = await startStack({ RASTRO_DATA: data, HOME: folder }, BY_NPM);
+    stack = await startStack({ RASTRO_DATA: data }, BY_NPM);
     const pid = readRunFile(data, "broker")?.pid ?? 0;
     await stack.stop("SIGKILL");
     await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false);
