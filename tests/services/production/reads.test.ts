@@ -54,8 +54,8 @@ describe.each(STORES)("reading, on %s", (_name, open) => {
     await desk["entry-correct"](moved, CALLER);
     expect((await page({ lot: "L-1" })).entries).toEqual([]);
     expect(await desk["entry-totals"]({ lot: "L-1" })).toMatchObject({ entries: 0, lots: 0 });
-    for (const refused of [page({ lot: "L-3" }), desk["entry-totals"]({ lot: "L-3" })]) {
-      const problem = await problemOf(refused);
+    for (const ask of [() => page({ lot: "L-3" }), () => desk["entry-totals"]({ lot: "L-3" })]) {
+      const problem = await problemOf(ask());
       expect(problem).toMatchObject({ code: "unknown_lot", field: "lot", given: "L-3" });
       expect(problem.message).toContain("Nearest: L-1, L-2.");
     }
