@@ -30,6 +30,7 @@ const VICTIMS: ProcessName[] = ["production", "audit", "edge-agent", "broker"];
 describe(`crash test, ${ROUNDS} rounds, seed ${SEED}`, () => {
   const dice = random(SEED);
   const receipts = new Map<string, Receipt>();
+  const inAudit = new Set<string>();
   let plant: Plant;
   let link: Link;
   let ask: ReturnType<typeof createRequester>;
@@ -135,10 +136,12 @@ describe(`crash test, ${ROUNDS} rounds, seed ${SEED}`, () => {
     return { authorization: `Bearer ${doorKey}`, "content-type": "application/json" };
   }
 
+  /** Asked for one by one: the audit book also holds what others report, so its size does not say that all is there. */
   async function auditHasAll(): Promise<void> {
-    const { size } = await ask.call("audit", "book-head", {});
-    const { size: produced } = await ask.call("production", "book-head", {});
-    expect(size).toBeGreaterThanOrEqual(produced);
+    for (const id of receipts.keys()) {
+      if (!inAudit.has(id)) await ask.call("audit", "book-proof", { id });
+      inAudit.add(id);
+    }
   }
 
   async function readBook(name: BookName) {
