@@ -9,6 +9,8 @@ export type ReadyFacts = {
   /** Whether the administrator `admin` was made at this start, with RASTRO_ADMIN_PASSWORD. */
   adminCreated: boolean;
   tookMs: number;
+  /** What a running process says is not right, a sentence each: "audit: the book takes no records". */
+  troubles: readonly string[];
 };
 
 /** The block that `npm start` ends with. */
@@ -24,7 +26,14 @@ export function readyBlock(facts: ReadyFacts): string {
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
-  return ["", `Rastro is ready after ${(facts.tookMs / 1000).toFixed(1)} s.`, "", ...lines, ""].join("\n");
+  return ["", headline(facts), "", ...lines, ...facts.troubles.map((trouble) => `  NOT RIGHT  ${trouble}`), ""].join(
+    "\n",
+  );
+}
+
+function headline({ tookMs, troubles }: ReadyFacts): string {
+  const after = `after ${(tookMs / 1000).toFixed(1)} s`;
+  return troubles.length === 0 ? `Rastro is ready ${after}.` : `Rastro is up ${after}, but not all of it works.`;
 }
 
 function signInText({ setupCode, adminCreated }: ReadyFacts): string {

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { type Prepared, prepare } from "../../broker/directory/prepare.ts";
+import { askProcesses } from "../../console/readiness.ts";
 import { createLog } from "../../lib/runtime/log.ts";
+import { listRunFiles } from "../../lib/runtime/run-files.ts";
 import type { Settings } from "../../lib/runtime/settings.ts";
 import { createLauncher } from "./launch.ts";
 import { createOutput, type Output, prettyLines } from "./output.ts";
@@ -10,6 +12,7 @@ import { type Cleared, preflight } from "./preflight.ts";
 import { readyBlock } from "./ready-block.ts";
 import { onStopSignals } from "./signals.ts";
 import { createSupervisor, type Supervisor } from "./supervisor.ts";
+import { troublesOf } from "./troubles.ts";
 
 const EXIT = { clean: 0, failed: 1, killed: 130 } as const;
 
@@ -54,7 +57,7 @@ async function runCleared(o: StackOptions, settings: Settings): Promise<number> 
 
 async function superviseUntilStopped(
   o: StackOptions & { supervisor: Supervisor; output: Output },
-  whenReady: () => void,
+  whenReady: () => Promise<void>,
 ): Promise<number> {
   const { supervisor, output } = o;
   const asked = Promise.withResolvers<void>();
@@ -79,7 +82,7 @@ async function superviseUntilStopped(
   });
   try {
     await supervisor.start();
-    if (!stopAsked) whenReady();
+    if (!stopAsked) await whenReady();
     await asked.promise;
   } finally {
     // Also after a start that failed: nothing stays half-started.
@@ -91,7 +94,8 @@ async function superviseUntilStopped(
   return killed ? EXIT.killed : EXIT.clean;
 }
 
-function sayReady(o: StackOptions, output: Output, settings: Settings, prepared: Prepared): void {
+async function sayReady(o: StackOptions, output: Output, settings: Settings, prepared: Prepared): Promise<void> {
+  const readiness = await askProcesses({ runFiles: () => listRunFiles(settings.data), fetch: globalThis.fetch });
   const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
   output.say(
     readyBlock({
@@ -102,6 +106,7 @@ function sayReady(o: StackOptions, output: Output, settings: Settings, prepared:
       setupCode: prepared.setupCode,
       adminCreated: prepared.adminCreated,
       tookMs: o.now() - o.begunAt,
+      troubles: troublesOf(readiness),
     }),
   );
 }
