@@ -39,11 +39,17 @@ function tailRow(row: TailAnswer["rows"][number]): (string | number | null)[] {
   return [
     row.seq,
     event?.at === undefined ? null : localTime(event.at),
-    `${event?.type ?? "?"}${result}`,
+    `${happening(event)}${result}`,
     row.who ?? event?.actor?.sub ?? null,
     event?.obj === undefined ? null : `${event.obj.kind} ${event.obj.key}`,
     event?.reason ? [event.reason.code, row.text].filter(Boolean).join(": ") : null,
   ];
+}
+
+/** What production has booked is told as what it was: an entry made, corrected, voided. */
+function happening(event: RecordShape["event"]): string {
+  const told = event?.type === "record.booked" ? event.payload?.["type"] : undefined;
+  return typeof told === "string" ? told : (event?.type ?? "?");
 }
 
 /** As much of a record as is shown in a row; a quarantined one may lack any of it. */
@@ -54,6 +60,7 @@ type RecordShape = {
     actor?: { sub?: string };
     obj?: { kind: string; key: string };
     reason?: { code: string } | null;
+    payload?: Record<string, unknown>;
   };
   added?: { result?: string };
 };
