@@ -254,7 +254,7 @@ describe("entries", () => {
     const tail = async () => (await run(["audit", "tail", "--limit", "50"], rui)).stdout;
     await expect
       .poll(tail, { timeout: 20_000 })
-      .toMatch(/record\.booked +rui +entry \S+ +TEST_ENTRY: made to try the form/);
+      .toMatch(/entry\.voided +rui +entry \S+ +TEST_ENTRY: made to try the form/);
     const shown = await run(["audit", "show", "0", "--json"], rui);
     expect(shown).toMatchObject({ exit: 0 });
     expect(shown.json()).toMatchObject({ check: { ok: true, seq: 0, book: "audit" } });
