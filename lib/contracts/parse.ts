@@ -28,7 +28,9 @@ export function parseValue<S extends z.ZodType>(schema: S, value: unknown, what:
   const issue = parsed.error.issues[0];
   const path = issue?.path.map(String) ?? [];
   const field = path.join(".") || "(whole)";
-  const given = describe(valueAt(value, issue?.path ?? []));
+  const given = SECRET_FIELDS.has(path.at(-1) ?? "")
+    ? "a value that is not shown"
+    : describe(valueAt(value, issue?.path ?? []));
   const expected = issue?.message ?? "a value that fits";
   throw new RastroError({
     code: codeOf(issue),
@@ -38,6 +40,9 @@ export function parseValue<S extends z.ZodType>(schema: S, value: unknown, what:
     expected,
   });
 }
+
+/** What is never repeated in a message, since messages end in logs and on screens. */
+const SECRET_FIELDS: ReadonlySet<string> = new Set(["password", "current", "secret", "token", "localKey"]);
 
 function codeOf(issue: z.core.$ZodIssue | undefined): ErrorCode {
   const params = issue?.code === "custom" ? (issue.params as { code?: ErrorCode } | undefined) : undefined;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { PasswordRequest } from "../../../lib/contracts/directory.ts";
 import { RastroError, toProblem } from "../../../lib/contracts/errors.ts";
 import { EVENT_OWNERS, EventBatch } from "../../../lib/contracts/events.ts";
 import { Instant, Segment, Uuid7 } from "../../../lib/contracts/names.ts";
@@ -55,6 +56,12 @@ describe("parsing at the edge", () => {
     });
     const long = problemOf(() => parseValue(EntryFields, { machine: "x".repeat(500), lot: "L" }, "the entry"));
     expect(long.given?.length).toBe(80);
+  });
+
+  it("does not repeat a secret that does not fit", () => {
+    const problem = problemOf(() => parseValue(PasswordRequest, { password: "hunter2" }, "the password"));
+    expect(problem).toMatchObject({ code: "weak_password", field: "password" });
+    expect(JSON.stringify(problem)).not.toContain("hunter2");
   });
 
   it("gives a justification that is too short a code of its own", () => {
