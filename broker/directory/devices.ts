@@ -1,16 +1,24 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { fingerprint } from "../../lib/ledger/signature.ts";
 import type { By, Drafts } from "./drafts.ts";
-import type { MachineRecord, NameRecord, ServiceRecord } from "./records.ts";
+import { type MachineRecord, type NameRecord, principalOf, type ServiceRecord } from "./records.ts";
 import { type Register, unknownName } from "./register.ts";
 import { newSecret, sha256 } from "./secrets.ts";
 
-export type NewMachine = { id: string; publicKey: string | null; speaksFor: readonly string[] };
+export type NewMachine = { id: string; publicKey: string | null; speaksFor: readonly string[]; signsIn?: boolean };
 
 /** Machines and services: what signs in with a key or a secret instead of a password. */
 export interface Devices {
-  /** Without a public key a 256-bit secret is made, returned this once and stored as its hash. @throws RastroError `name_taken`, `schema`. */
+  /**
+   * Without a public key a 256-bit secret is made, returned this once and stored as its hash; none for a machine that
+   * never signs in. @throws RastroError `name_taken`, `schema`.
+   */
   addMachine(by: By, machine: NewMachine): Promise<{ id: string; secret: string | null }>;
+  /**
+   * Sets for which machines one may report, itself always included. Setting what is set already changes nothing and
+   * tells nothing. @returns the list, sorted. @throws RastroError `unknown_name`.
+   */
+  setSpeaksFor(by: By, id: string, speaksFor: readonly string[]): Promise<string[]>;
   /** @param publicKey - raw 32 bytes in base64. @throws RastroError `name_taken`, `schema`. */
   addService(by: By, name: string, publicKey: string): Promise<void>;
   /** Registers another key for the same name; a secret is void from then on. @throws RastroError `unknown_name`, `schema`. */
@@ -25,9 +33,9 @@ export function openDevices(o: {
 }): Devices {
   const base = (name: string) => ({ v: 1, name, active: true, registeredAt: new Date(o.now()).toISOString() }) as const;
   return {
-    async addMachine(by, { id, publicKey, speaksFor }) {
+    async addMachine(by, { id, publicKey, speaksFor, signsIn = true }) {
       const key = publicKey === null ? null : fingerprint(rawKey(publicKey));
-      const secret = publicKey === null ? newSecret(o.random) : null;
+      const secret = publicKey === null && signsIn ? newSecret(o.random) : null;
       const record: MachineRecord = {
         ...base(id),
         kind: "machine",
@@ -35,9 +43,21 @@ export function openDevices(o: {
         secretHash: secret === null ? null : sha256(secret),
         speaksFor: [...new Set([id, ...speaksFor])],
       };
-      const payload = { credential: key === null ? "secret" : "key", key, speaksFor: record.speaksFor };
+      const { credential } = principalOf(record);
+      const payload = { credential, key, speaksFor: record.speaksFor };
       await o.register.add(record, o.drafts("machine.added", by, { kind: "machine", key: id }, payload));
       return { id, secret };
+    },
+
+    async setSpeaksFor(by, id, wanted) {
+      const record = o.register.get(id);
+      if (record?.kind !== "machine") throw unknownName(id);
+      const speaksFor = [...new Set([id, ...wanted])].toSorted();
+      if (sameSet(record.speaksFor, speaksFor)) return speaksFor;
+      const payload = { before: record.speaksFor, after: speaksFor };
+      const event = o.drafts("machine.speaks-for-set", by, { kind: "machine", key: id }, payload);
+      await o.register.replace(id, (stored) => (stored.kind === "machine" ? { ...stored, speaksFor } : stored), event);
+      return speaksFor;
     },
 
     async addService(by, name, publicKey) {
@@ -55,6 +75,10 @@ export function openDevices(o: {
       await o.register.replace(name, (stored) => withKey(stored, publicKey), event);
     },
   };
+}
+
+function sameSet(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && new Set([...one, ...other]).size === one.length;
 }
 
 function withKey(record: NameRecord, publicKey: string): NameRecord {

@@ -10,6 +10,8 @@ import {
   type Principal,
   SetupRequest,
   SignInRequest,
+  SpeaksForRequest,
+  type SpeaksForSet,
   UserAddRequest,
 } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
@@ -116,6 +118,17 @@ export function directoryRoutes(o: {
   app.post("/directory/machines", async (context) => {
     const { by } = administrator(await caller(context), "adding a machine");
     return context.json(await directory.devices.addMachine(by, await bodyOf(context, MachineAddRequest)), 201);
+  });
+
+  app.put("/directory/machines/:id/speaks-for", async (context) => {
+    const { by } = administrator(await caller(context), "setting for which machines one speaks");
+    const { speaksFor } = await bodyOf(context, SpeaksForRequest);
+    const id = context.req.param("id");
+    const set: z.infer<typeof SpeaksForSet> = {
+      id,
+      speaksFor: await directory.devices.setSpeaksFor(by, id, speaksFor),
+    };
+    return context.json(set);
   });
 
   app.get("/directory/people/:sub/key", async (context) => {

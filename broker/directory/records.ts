@@ -87,9 +87,13 @@ export function principalOf(record: NameRecord): Principal {
     return { ...base, kind: "person", profile, sub, publicKey: null, credential: "password", speaksFor: [] };
   }
   const { kind, name: sub, publicKey } = record;
-  const credential = publicKey === null ? "secret" : "key";
   const speaksFor = record.kind === "machine" ? record.speaksFor : [];
-  return { ...base, kind, profile: kind, sub, publicKey, credential, speaksFor };
+  return { ...base, kind, profile: kind, sub, publicKey, credential: credentialOf(record), speaksFor };
+}
+
+function credentialOf(record: MachineRecord | ServiceRecord): "key" | "secret" | "none" {
+  if (record.publicKey !== null) return "key";
+  return record.kind === "machine" && record.secretHash === null ? "none" : "secret";
 }
 
 /** Whoever holds the hub's local key. In no record, because nobody can change it. */

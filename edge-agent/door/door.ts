@@ -8,7 +8,7 @@ import type { OutboxReport } from "../summary/summary.ts";
 import { admission } from "./admission.ts";
 import { answerTo, jsonBody } from "./answers.ts";
 import type { EntryIntake } from "./entry-intake.ts";
-import { parseEntryRequests } from "./entry-request.ts";
+import { parseEntryRequests, ReceiptsRequest } from "./entry-request.ts";
 
 export type DoorOptions = {
   key: string;
@@ -26,7 +26,8 @@ const BODY_MAXIMUM = 4 * 1024 * 1024;
  *
  * `POST /entries` takes one entry or an array and answers 202 once all are on disk, or a Problem with none of them
  * saved; when the disk fills up half-way, with some of them saved: handing in again under the same ids saves the rest.
- * `GET /entries/<id>` says whether an entry waits or which receipt it got. `GET /outbox` says what waits.
+ * `GET /entries/<id>` says whether an entry waits or which receipt it got, `POST /receipts` the same of many.
+ * `GET /outbox` says what waits.
  */
 export function createDoor({ key, intake, depth, log }: DoorOptions): Hono {
   const door = new Hono();
@@ -44,6 +45,10 @@ export function createDoor({ key, intake, depth, log }: DoorOptions): Hono {
   door.get("/entries/:id", admit, async (context) => {
     const id = parseValue(Uuid7, context.req.param("id"), "the entry's id");
     return context.json({ id, status: await intake.statusOf(id) });
+  });
+  door.post("/receipts", admit, limit, async (context) => {
+    const { ids } = parseValue(ReceiptsRequest, await jsonBody(context), "the question for receipts");
+    return context.json(await intake.statusesOf(ids));
   });
   door.get("/outbox", admit, (context) => context.json(depth()));
   return door;

@@ -37,6 +37,8 @@ export interface EntryIntake {
   save(requests: readonly EntryRequest[]): Promise<Saved[]>;
   /** @throws RastroError `unknown_entry`. */
   statusOf(id: string): Promise<Receipt | "waiting">;
+  /** In the order of the ids; null for one that was not handed in here, or whose receipt was put away. */
+  statusesOf(ids: readonly string[]): Promise<{ id: string; status: Receipt | "waiting" | null }[]>;
 }
 
 /** What was handed in under an id, kept beside the outbox: a receipt does not say what it was for. */
@@ -78,6 +80,14 @@ export function createEntryIntake(o: IntakeOptions): EntryIntake {
       const saved: Saved[] = [];
       for (const slice of slices) saved.push(...(await o.store.write((tx) => slice.map((entry) => stage(tx, entry)))));
       return saved;
+    },
+    statusesOf: async (ids) => {
+      const statuses: Awaited<ReturnType<EntryIntake["statusesOf"]>> = [];
+      for (const [index, id] of ids.entries()) {
+        if (index % SLICE === SLICE - 1) await o.breathe();
+        statuses.push({ id, status: (await o.outbox.receiptOf(id)) ?? null });
+      }
+      return statuses;
     },
     statusOf: async (id) => {
       const status = await o.outbox.receiptOf(id);

@@ -25,6 +25,11 @@ export type EntryRequest = z.infer<typeof EntryRequest>;
 
 const Batch = z.array(z.unknown()).min(1, "at least one entry").max(BATCH_MAXIMUM, `at most ${BATCH_MAXIMUM} entries`);
 
+/** What a program asks about entries that it has handed in. */
+export const ReceiptsRequest = z.strictObject({
+  ids: z.array(Uuid7).min(1, "at least one id").max(BATCH_MAXIMUM, `at most ${BATCH_MAXIMUM} ids`),
+});
+
 /** Entries between two breaths. */
 export const SLICE = 16;
 

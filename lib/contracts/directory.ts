@@ -47,7 +47,8 @@ export const Principal = z.strictObject({
   active: z.boolean(),
   /** Raw Ed25519 public key; null for people and for machines with a secret. */
   publicKey: Base64.nullable(),
-  credential: z.enum(["password", "key", "secret", "local"]),
+  /** `none`: a machine that never signs in; others speak for it. */
+  credential: z.enum(["password", "key", "secret", "local", "none"]),
   /** Machines for which this one may report, itself always included; empty for people and services. */
   speaksFor: z.array(Segment),
   registeredAt: Instant,
@@ -106,13 +107,30 @@ export type UserRow = z.infer<typeof UserRow>;
 /** `PUT /directory/users/<name>/password`: one's own with the old password, another's as administrator. */
 export const PasswordRequest = z.strictObject({ password: Password, current: z.string().max(256).optional() });
 
-/** `POST /directory/machines`: with a public key, else a secret is made and shown this once. */
-export const MachineAddRequest = z.strictObject({
-  id: Segment,
-  publicKey: Base64.nullable().default(null),
-  speaksFor: z.array(Segment).max(1000).default([]),
-});
+/** Machines for which one may report, itself left out or not. */
+const SpeaksFor = z.array(Segment).max(1000, "at most 1000 machines");
+
+/**
+ * `POST /directory/machines`: with a public key, else a secret is made and shown this once. One with `signsIn` false
+ * gets neither: it has a name, so that entries can be made for it, and no way in.
+ */
+export const MachineAddRequest = z
+  .strictObject({
+    id: Segment,
+    publicKey: Base64.nullable().default(null),
+    signsIn: z.boolean().default(true),
+    speaksFor: SpeaksFor.default([]),
+  })
+  .refine((machine) => machine.signsIn || machine.publicKey === null, {
+    path: ["publicKey"],
+    error: "no key for a machine that never signs in",
+  });
 export const MachineAdded = z.object({ id: Segment, secret: z.string().nullable() });
+
+/** `PUT /directory/machines/<id>/speaks-for`: the whole list, which takes the place of the one before. */
+export const SpeaksForRequest = z.strictObject({ speaksFor: SpeaksFor });
+/** Sorted, and always with the machine itself. */
+export const SpeaksForSet = z.object({ id: Segment, speaksFor: z.array(Segment) });
 
 /** `GET /directory/time`: what an agent asks before it signs a token, since its own clock may be off. */
 export const HubTime = z.object({ now: Instant, plant: z.string() });

@@ -42,6 +42,7 @@ export const EVENT_OWNERS = {
   "user.added": "audit",
   "user.password-set": "audit",
   "machine.added": "audit",
+  "machine.speaks-for-set": "audit",
   "service.added": "audit",
   "session.started": "audit",
   "session.ended": "audit",

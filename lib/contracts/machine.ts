@@ -107,7 +107,7 @@ export const MachineRow = z.object({
   waiting: Count.nullable(),
   app: z.string().nullable(),
   registeredAt: Instant,
-  credential: z.enum(["key", "secret"]),
+  credential: z.enum(["key", "secret", "none"]),
   speaksFor: z.array(Segment),
 });
 export type MachineRow = z.infer<typeof MachineRow>;

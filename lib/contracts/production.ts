@@ -71,6 +71,14 @@ export const EntryFields = z
     /** Held for review: counts neither as good nor as scrap until somebody decides. */
     review: Pieces.default(0),
     scrap: z.array(Scrap).max(64).default([]),
+    /**
+     * What kind of work the report is about, where it says so, and whether that work was done once more on pieces that
+     * had been through it. The pieces are counted as any others.
+     */
+    report: z
+      .strictObject({ type: z.enum(["production", "set-up", "breakdown"]), rework: z.boolean().default(false) })
+      .nullable()
+      .default(null),
     /** Who or what counted. */
     source: z.enum(["operator", "equipment", "import", "system"]).default("operator"),
   })

@@ -5,9 +5,12 @@ import {
   type MachineAddRequest,
   type PasswordRequest,
   PersonKey,
+  Principal,
   Session,
   type SetupRequest,
   type SignInRequest,
+  type SpeaksForRequest,
+  SpeaksForSet,
   type UserAddRequest,
   UserRow,
 } from "../contracts/directory.ts";
@@ -56,6 +59,20 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
       tell({ method: "PUT", path: `/directory/users/${encodeURIComponent(name)}/password`, bearer, body }),
     machineAdd: (bearer: Bearer, body: z.input<typeof MachineAddRequest>): Promise<z.infer<typeof MachineAdded>> =>
       ask(MachineAdded, { method: "POST", path: "/directory/machines", bearer, body }),
+    /** Every machine as the register has it now. */
+    machineList: (bearer: Bearer): Promise<Principal[]> =>
+      ask(z.array(Principal), { method: "GET", path: "/directory/machines", bearer }),
+    speaksFor: (
+      bearer: Bearer,
+      id: string,
+      body: z.input<typeof SpeaksForRequest>,
+    ): Promise<z.infer<typeof SpeaksForSet>> =>
+      ask(SpeaksForSet, {
+        method: "PUT",
+        path: `/directory/machines/${encodeURIComponent(id)}/speaks-for`,
+        bearer,
+        body,
+      }),
     personKey: (bearer: Bearer, sub: string): Promise<z.infer<typeof PersonKey>> =>
       ask(PersonKey, { method: "GET", path: `/directory/people/${encodeURIComponent(sub)}/key`, bearer }),
   };

@@ -28,6 +28,7 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "user.added": directory,
   "user.password-set": directory,
   "machine.added": directory,
+  "machine.speaks-for-set": directory,
   "service.added": directory,
   "session.started": either(directory, machine),
   "session.ended": either(directory, machine),

@@ -35,7 +35,7 @@ export function createMachineHandlers(o: {
       waiting: known?.summary.outbox.reduce((sum, outbox) => sum + outbox.waiting, 0) ?? null,
       app: presence?.app ?? known?.summary.app ?? null,
       registeredAt: principal.registeredAt,
-      credential: principal.credential === "secret" ? "secret" : "key",
+      credential: credentialOf(principal),
       speaksFor: principal.speaksFor,
     };
   }
@@ -58,4 +58,8 @@ export function createMachineHandlers(o: {
       });
     },
   };
+}
+
+function credentialOf({ credential }: Principal): MachineRow["credential"] {
+  return credential === "secret" || credential === "none" ? credential : "key";
 }

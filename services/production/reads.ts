@@ -4,11 +4,11 @@ import type { EntryVersion } from "../../lib/contracts/production.ts";
 import type { Book } from "../../lib/storage/book.ts";
 import type { ReadReason } from "../../lib/storage/sealed-reason.ts";
 import { entryOf, type EntryState } from "./entry-state.ts";
-import { type Names, unknownEntry } from "./rules.ts";
+import { checkReporter, type Names, unknownEntry } from "./rules.ts";
 import type { Views } from "./views.ts";
 
 export type Reads = {
-  [O in "entry-show" | "entry-list" | "entry-totals"]: (
+  [O in "entry-show" | "entry-list" | "entry-totals" | "entry-receipts" | "report-check"]: (
     body: RequestOf<"production", O>,
   ) => Promise<ResponseOf<"production", O>>;
 };
@@ -17,7 +17,7 @@ export type Reads = {
 export function createReads(o: {
   views: Views;
   book: Pick<Book, "leafAt" | "open">;
-  names: Pick<Names, "bySub">;
+  names: Pick<Names, "bySub" | "byName">;
   readReason: ReadReason;
 }): Reads {
   return {
@@ -31,6 +31,13 @@ export function createReads(o: {
       return { entries: entries.map(entryOf), next };
     },
     "entry-totals": ({ lot }) => o.views.totals(lot),
+    async "entry-receipts"({ ids }) {
+      const states = await Promise.all(ids.map((id) => o.views.entry(id)));
+      return { receipts: states.map((state) => (state === undefined ? null : entryOf(state).receipt)) };
+    },
+    async "report-check"({ reporter, machines }) {
+      return checkReporter(o.names, reporter, machines);
+    },
   };
 }
 

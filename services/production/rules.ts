@@ -23,8 +23,7 @@ export type Names = {
 
 /** @throws RastroError `unknown_machine` naming those that are spelled alike. */
 export function requireMachine(names: Names, machine: string): void {
-  const principal = names.byName(machine);
-  if (principal?.kind === "machine" && principal.active) return;
+  if (isMachine(names, machine)) return;
   const registered = [...names.all()].filter((one) => one.kind === "machine" && one.active).map((one) => one.name);
   throw new RastroError({
     code: "unknown_machine",
@@ -37,7 +36,7 @@ export function requireMachine(names: Names, machine: string): void {
 
 /** A person (null) may report for any registered machine, a machine only for those that the register lists with it. */
 export function requireSpokenFor(from: Principal | null, machine: string): void {
-  if (from === null || from.name === machine || from.speaksFor.includes(machine)) return;
+  if (from === null || speaksFor(from, machine)) return;
   throw new RastroError({
     code: "not_spoken_for",
     message: `Booking an entry for machine "${machine}" failed: ${from.name} is not registered to speak for it.`,
@@ -45,6 +44,29 @@ export function requireSpokenFor(from: Principal | null, machine: string): void 
     given: machine,
     expected: `one of ${[from.name, ...from.speaksFor].slice(0, 10).join(", ")}`,
   });
+}
+
+/** For which of these machines entries of the reporter would be refused, and why: the rules above, asked beforehand. */
+export function checkReporter(
+  names: Pick<Names, "byName">,
+  reporter: string,
+  machines: readonly string[],
+): { unknown: string[]; notSpokenFor: string[] } {
+  const from = names.byName(reporter);
+  const known = machines.filter((machine) => isMachine(names, machine));
+  return {
+    unknown: machines.filter((machine) => !known.includes(machine)),
+    notSpokenFor: known.filter((machine) => from === undefined || !speaksFor(from, machine)),
+  };
+}
+
+function isMachine(names: Pick<Names, "byName">, machine: string): boolean {
+  const principal = names.byName(machine);
+  return principal?.kind === "machine" && principal.active;
+}
+
+function speaksFor(from: Principal, machine: string): boolean {
+  return from.name === machine || from.speaksFor.includes(machine);
 }
 
 /**

@@ -27,6 +27,7 @@ async function makeEveryChange({ directory }: TestDirectory): Promise<void> {
   await directory.people.add(ADMIN, MARIA);
   await directory.people.setPassword(ADMIN, "maria", "another horse");
   await directory.devices.addMachine(ADMIN, { id: "ipc-01", publicKey, speaksFor: [] });
+  await directory.devices.setSpeaksFor(ADMIN, "ipc-01", ["press-1"]);
   await directory.devices.addService(BY_DIRECTORY, "audit", publicKey);
   const session = await directory.signIn({ user: "maria", password: "another horse", address: "127.0.0.1" }, "rastro");
   const record = directory.sessions.find(session.token);
@@ -44,6 +45,7 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
       ["user.added", ADMIN.sub, "person"],
       ["user.password-set", ADMIN.sub, "person"],
       ["machine.added", ADMIN.sub, "machine"],
+      ["machine.speaks-for-set", ADMIN.sub, "machine"],
       ["service.added", "directory", "service"],
       ["session.started", sub, "session"],
       ["session.ended", sub, "session"],
@@ -83,6 +85,16 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
     const code = await directory.renewSetupCode();
     const bytes = await everythingOf(store);
     for (const given of [token, secret, code, LOCAL_KEY, "correct horse"]) expect(bytes).not.toContain(given);
+  });
+
+  it("tells nothing of setting what is set already", async () => {
+    const { directory } = await testDirectory(kind);
+    await directory.devices.addMachine(ADMIN, { id: "ipc-01", publicKey: null, speaksFor: ["press-2", "press-1"] });
+    await directory.devices.setSpeaksFor(ADMIN, "ipc-01", ["press-1", "ipc-01", "press-2"]);
+    await directory.devices.setSpeaksFor(ADMIN, "ipc-01", ["press-1"]);
+    expect((await stagedEvents(directory)).slice(1).map(({ event }) => event.payload)).toEqual([
+      { before: ["ipc-01", "press-2", "press-1"], after: ["ipc-01", "press-1"] },
+    ]);
   });
 
   it("gives a name once, to people, machines and services alike, also when asked for at once", async () => {

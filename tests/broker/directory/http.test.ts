@@ -100,6 +100,37 @@ describe("administration", () => {
     await expect(short).rejects.toMatchObject({ code: "schema", problem: { field: "publicKey" } });
   });
 
+  it("adds a machine that never signs in, which no password opens", async () => {
+    const { hub, client, bearerOf } = await start();
+    const admin = await bearerOf(LOCAL_ADMIN);
+    expect(await client.machineAdd(admin, { id: "oven", signsIn: false })).toEqual({ id: "oven", secret: null });
+    expect(await client.machineList(admin)).toMatchObject([{ name: "oven", credential: "none", publicKey: null }]);
+    for (const password of ["", "null", `rm1_${"A".repeat(43)}`]) {
+      const options = { protocolVersion: 4, reconnectPeriod: 0, username: "oven", password } as const;
+      await expect(mqtt.connectAsync(hub.url, options)).rejects.toMatchObject({ code: 4 });
+    }
+    const publicKey = Buffer.alloc(32, 7).toString("base64");
+    const both = client.machineAdd(admin, { id: "press-1", signsIn: false, publicKey });
+    await expect(both).rejects.toMatchObject({ code: "schema", problem: { field: "publicKey" } });
+  });
+
+  it("sets for which machines one speaks, as a whole", async () => {
+    const { hub, client, bearerOf } = await start();
+    const admin = await bearerOf(LOCAL_ADMIN);
+    await hub.addMachine("ipc-07", { speaksFor: ["press-1"] });
+    const set = (speaksFor: string[]) => client.speaksFor(admin, "ipc-07", { speaksFor });
+    const wanted = { id: "ipc-07", speaksFor: ["ipc-07", "press-2", "press-3"] };
+    expect(await set(["press-3", "press-2", "press-3"])).toEqual(wanted);
+    expect(hub.directory.register.principal("ipc-07")?.speaksFor).toEqual(wanted.speaksFor);
+    expect(await set([])).toEqual({ id: "ipc-07", speaksFor: ["ipc-07"] });
+    await expect(set(["Press 1"])).rejects.toMatchObject({ code: "schema", problem: { field: "speaksFor.0" } });
+    const nobody = client.speaksFor(admin, "ipc-08", { speaksFor: [] });
+    await expect(nobody).rejects.toMatchObject({ code: "unknown_name" });
+    await hub.addPerson("maria", "operator");
+    const person = client.speaksFor(admin, "maria", { speaksFor: [] });
+    await expect(person).rejects.toMatchObject({ code: "unknown_name" });
+  });
+
   it("is for administrators", async () => {
     const { hub, client, bearerOf } = await start();
     await hub.addPerson("maria", "coordinator");
@@ -107,6 +138,8 @@ describe("administration", () => {
     const refused = { code: "not_allowed" };
     await expect(client.userList(maria)).rejects.toMatchObject(refused);
     await expect(client.machineAdd(maria, { id: "ipc-02" })).rejects.toMatchObject(refused);
+    await expect(client.machineList(maria)).rejects.toMatchObject(refused);
+    await expect(client.speaksFor(maria, "ipc-02", { speaksFor: [] })).rejects.toMatchObject(refused);
     const joao = { name: "joao", profile: "operator", password: "joao-password" } as const;
     await expect(client.userAdd(maria, joao)).rejects.toMatchObject(refused);
     await expect(client.userAdd({ name: "maria", token: "maria-password" }, joao)).rejects.toMatchObject({

@@ -108,6 +108,7 @@ describe("handing in", () => {
             rework: 0,
             review: 0,
             scrap: [],
+            report: null,
             source: "equipment",
           },
         },
@@ -260,6 +261,33 @@ describe("asking", () => {
     expect(await ask("GET", "/entries/7")).toMatchObject({ status: 422, body: { code: "schema" } });
   });
 
+  test("many at once, in the order of the question; null for what was not handed in here", async () => {
+    const other = v7();
+    await post([
+      { id: ID, fields },
+      { id: other, fields },
+    ]);
+    await outbox.settle([receiptFor(other)]);
+    const unknown = v7();
+    expect(await ask("POST", "/receipts", { body: { ids: [other, unknown, ID] } })).toEqual({
+      status: 200,
+      body: [
+        { id: other, status: receiptFor(other) },
+        { id: unknown, status: null },
+        { id: ID, status: "waiting" },
+      ],
+    });
+  });
+
+  test.each([
+    [{ ids: [] }, "ids"],
+    [{ ids: ["7"] }, "ids.0"],
+    [{ ids: Array.from({ length: 1001 }, () => ID) }, "ids"],
+    [[ID], "(whole)"],
+  ])("a question for receipts that does not fit: %#", async (body, field) => {
+    expect(await ask("POST", "/receipts", { body })).toMatchObject({ status: 422, body: { code: "schema", field } });
+  });
+
   test("the outbox tells how much waits", async () => {
     await post({ id: ID, at: "2026-11-24T05:00:00.000Z", fields });
     expect(await ask("GET", "/outbox")).toMatchObject({
@@ -281,6 +309,7 @@ describe("who may", () => {
   ])("%s: refused", async (_, headers, status) => {
     for (const [method, path] of [
       ["POST", "/entries"],
+      ["POST", "/receipts"],
       ["GET", `/entries/${ID}`],
       ["GET", "/outbox"],
     ] as const) {

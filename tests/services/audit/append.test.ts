@@ -57,6 +57,7 @@ describe("who may tell audit of what", () => {
         "user.added",
         "user.password-set",
         "machine.added",
+        "machine.speaks-for-set",
         "service.added",
         "session.started",
         "session.ended",

@@ -12,6 +12,7 @@ function setUp() {
   const machines = [
     principal("press-02", "machine", { speaksFor: ["oven-1"] }),
     principal("press-01", "machine", { credential: "key" }),
+    principal("press-03", "machine", { credential: "none" }),
     principal("press-09", "machine", { active: false }),
     principal("maria", "operator"),
     principal("audit", "service"),
@@ -54,6 +55,7 @@ describe("the rows of machines", () => {
         credential: "secret",
         speaksFor: ["oven-1"],
       }),
+      expect.objectContaining({ id: "press-03", credential: "none" }),
     ]);
   });
 

@@ -89,6 +89,22 @@ describe.each(STORES)("reading, on %s", (_name, open) => {
     });
   });
 
+  it("gives the receipt of each entry that is in the book, in the order of the question", async () => {
+    await add(1);
+    await add(2);
+    const { receipts } = await desk["entry-receipts"]({ ids: [uuid(2), uuid(9), uuid(1)] });
+    expect(receipts).toMatchObject([{ id: uuid(2), seq: 1, status: "booked" }, null, { id: uuid(1), seq: 0 }]);
+  });
+
+  it.each([
+    ["gateway-1", { unknown: ["press-09", "press-77", "maria"], notSpokenFor: ["press-01"] }],
+    ["press-01", { unknown: ["press-09", "press-77", "maria"], notSpokenFor: ["press-02", "gateway-1"] }],
+    ["nobody", { unknown: ["press-09", "press-77", "maria"], notSpokenFor: ["press-01", "press-02", "gateway-1"] }],
+  ])("says for which machines entries of %s would be refused", async (reporter, found) => {
+    const machines = ["press-01", "press-02", "press-09", "press-77", "maria", "gateway-1"];
+    expect(await desk["report-check"]({ reporter, machines })).toEqual(found);
+  });
+
   it("shows who made each version, how it came and what it said, as the contract has it", async () => {
     await add(1, { good: 1 });
     await desk["entry-correct"](
