@@ -51,11 +51,11 @@ function pinnedNode() {
 /*
  * `install`, not `ci`: registries that mirror only some platforms lack binaries which the lock file names, and `ci`
  * then refuses the lock file. `--include=dev` because the pinned Node is a development dependency and NODE_ENV may
- * say production.
+ * say production. `--no-save` because npm 10 would write a lock file of npm 11 anew without what it does not know.
  */
 function install() {
   say("Installing packages (first start, or the lock file changed) …");
-  const options = ["install", "--no-audit", "--no-fund", "--include=dev", "--loglevel=error"];
+  const options = ["install", "--no-save", "--no-audit", "--no-fund", "--include=dev", "--loglevel=error"];
   const npm = process.env.npm_execpath;
   const [command, args] = npm?.endsWith(".js") ? [process.execPath, [npm, ...options]] : ["npm", options];
   const done = spawnSync(command, args, {

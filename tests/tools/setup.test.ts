@@ -52,7 +52,7 @@ const calls = () =>
 test("installs once, says one line on stderr, and then nothing more", async () => {
   const first = await setup();
   expect(first).toEqual({ stdout: "", stderr: expect.stringMatching(/^Installing packages[^\n]*\n$/), exit: 0 });
-  expect(calls()).toEqual(["install --no-audit --no-fund --include=dev --loglevel=error"]);
+  expect(calls()).toEqual(["install --no-save --no-audit --no-fund --include=dev --loglevel=error"]);
   expect(await setup()).toEqual({ stdout: "", stderr: "", exit: 0 });
   expect(calls()).toHaveLength(1);
 });
