@@ -14,6 +14,11 @@ export type AedesClient = Client & {
   deliver0: Deliver;
   deliverQoS: Deliver;
   subscriptions: Record<string, { qos: number }>;
+  /** The message id of the next QoS 1 or 2 message to it. */
+  _nextId: number;
+  connackSent: boolean;
+  /** What it reads from the socket goes through here, a chunk at a time. */
+  _parser: { parse(chunk: Buffer): number };
   /** The will as CONNECT brought it, until the connection is admitted. */
   _will: ConnectPacket["will"] | null;
 };
@@ -25,10 +30,12 @@ export type QueuedSubscription = { clientId: string; topic: string; qos: number 
 export type AedesBroker = {
   id: string;
   counter: number;
+  clients: Record<string, AedesClient>;
   publish(packet: PublishPacket, client: Client | null, done: (error?: Error | null) => void): void;
   mq: { emit(packet: AedesPublishPacket, done?: () => void): unknown };
   persistence: {
     storeRetained(packet: AedesPublishPacket): PromiseLike<void>;
+    outgoingUpdate(client: Client, packet: PublishPacket): Promise<void>;
     outgoingEnqueueCombi(subscriptions: QueuedSubscription[], packet: AedesPublishPacket): Promise<void>;
     countOffline(): Promise<{ subsCount: number; clientsCount: number }>;
   };

@@ -30,12 +30,12 @@ export function deliverOnce(client: AedesClient, brokerId: string, mayReceive: (
 
   client.deliver0 = (packet, done) => {
     const leftToOther = packet.qos > 0 && hasQueuedSubscription(client, packet.topic);
-    if (leftToOther || !mayReceive(packet.topic) || isCopy(packet)) setImmediate(done);
+    if (leftToOther || !mayReceive(packet.topic) || isCopy(packet)) done();
     else deliver0(packet, done);
   };
   client.deliverQoS = (packet, done) => {
     if (packet.qos === 0) client.deliver0(packet, done);
-    else if (!mayReceive(packet.topic) || isCopy(packet)) setImmediate(done);
+    else if (!mayReceive(packet.topic) || isCopy(packet)) done();
     else deliverQoS(packet, done);
   };
 }

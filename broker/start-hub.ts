@@ -1,28 +1,40 @@
 import { randomBytes } from "node:crypto";
 import { createServer, isIPv4, type Server, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { Aedes, type Client } from "aedes";
 import type { Logger } from "pino";
 import { RastroError } from "../lib/contracts/errors.ts";
 import { type Access, accessByName } from "./access.ts";
-import { type AccessEvent, type HubCounters, newCounters, type OnAccess } from "./access-events.ts";
+import { counting, type HubCounters, newCounters, type OnAccess } from "./access-events.ts";
 import type { Authenticator } from "./admission.ts";
-import type { AedesBroker } from "./aedes-internals.ts";
+import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
 import { authorizeHooks } from "./authorize.ts";
-import { connectHooks } from "./connect.ts";
-import { deliverOnce } from "./deliver-once.ts";
+import { addressOf, connectHooks } from "./connect.ts";
+import { createConnections, FIRST_MESSAGE_BYTES } from "./connections.ts";
+import { listenOn } from "./listen-on.ts";
 import { queueOnlyReceivable } from "./offline-queue.ts";
+import { OUTLET_LIMITS, type OutletLimits } from "./outlet.ts";
 import { createPublishOrder, keepRetainedAtOnce, type PublishOrder } from "./publish-order.ts";
 import { refusedRequest } from "./refuse-request.ts";
+import { watchStored } from "./stored-messages.ts";
 import { publishSystemTopics } from "./system-topics.ts";
+import { startWebSocketPort } from "./websocket-server.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
 const SYSTEM_TOPICS_MS = 10_000;
+const MAX_PACKET_BYTES = 256 * 1024;
 
 export type HubOptions = {
   /** A loopback address; without TLS the hub listens on no other. */
   host: string;
   /** 0 for any free port. */
   port: number;
+  /** Port of MQTT over WebSocket, 0 for any free one; none unless told. */
+  wsPort?: number;
+  /** The longest packet that is taken in from somebody who has signed in; 256 KiB unless told. */
+  maxPacketBytes?: number;
+  /** What a connection that does not keep up may cost; see outlet.ts. */
+  outletLimits?: Partial<OutletLimits>;
   authenticator: Authenticator;
   log: Logger;
   onAccess?: OnAccess;
@@ -40,6 +52,8 @@ export interface Hub {
   /** `mqtt://127.0.0.1:1883` */
   readonly url: string;
   readonly port: number;
+  /** Where MQTT over WebSocket is: `ws://127.0.0.1:8083`; null without it. */
+  readonly wsUrl: string | null;
   readonly counters: HubCounters;
   /** Connections that are admitted now. */
   connected(): number;
@@ -64,16 +78,29 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const accessOfName = accessByName((name) => o.authenticator.principal(name));
   const onAccess = counting(counters, o.onAccess);
   const order = createPublishOrder();
+  const ends = createConnections({
+    broker: () => aedes as unknown as AedesBroker,
+    accessOf: (client) => connections.get(client)?.access,
+    limits: { ...OUTLET_LIMITS, ...o.outletLimits },
+    maxPacketBytes: o.maxPacketBytes ?? MAX_PACKET_BYTES,
+    counters,
+    onAccess,
+    log: o.log,
+  });
 
   const aedes: Aedes = new Aedes({
     connectTimeout: o.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     persistence: o.persistence,
     ...connectHooks({
       authenticator: o.authenticator,
-      prepare: (client) =>
-        deliverOnce(client, aedes.id, (topic) => connections.get(client)?.access.mayReceive(topic) === true),
+      prepare: (client) => ends.attach(client),
       admitted: (client, access, session) => {
         connections.set(client, { access, session, order: order.connection() });
+        ends.admit(client as AedesClient);
+        const before = (aedes as unknown as AedesBroker).clients[client.id];
+        if (before === undefined || before.closed) return;
+        const user = access.principal.name;
+        onAccess({ kind: "taken-over", user, address: addressOf(before), code: null, subject: before.id });
       },
       onAccess,
       random: o.random ?? randomBytes,
@@ -108,31 +135,41 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const fault = (error: unknown) => o.log.error({ err: error }, "a retained message was not stored");
   keepRetainedAtOnce(internals.persistence, fault);
   queueOnlyReceivable(internals.persistence, accessOfName);
+  const stored = watchStored(internals.persistence);
 
-  const { server, sockets } = serve((socket) => aedes.handle(socket));
-  const port = await listen(server, o.host, o.port);
+  const handle = (connection: Duplex) => ends.guard(aedes.handle(connection) as AedesClient);
+  const { server, sockets } = serve(handle);
+  const port = await listenOn(server, { host: o.host, port: o.port, variable: "RASTRO_MQTT_PORT" });
+  const webSocket = await openWebSocket(o, handle).catch(async (error: unknown) => {
+    server.close();
+    await closed(aedes);
+    throw error;
+  });
   const stopSystemTopics = publishSystemTopics({
     publish,
     counters,
-    connected: () => registered.size,
+    clients: () => [...registered] as AedesClient[],
+    stored,
     persistence: internals.persistence,
     everyMs: o.systemTopicsMs ?? SYSTEM_TOPICS_MS,
     now,
   });
-  o.log.info({ host: o.host, port }, "the hub listens");
+  o.log.info({ host: o.host, port, wsPort: webSocket?.port ?? null }, "the hub listens");
 
   return {
-    url: `mqtt://${isIPv4(o.host) ? o.host : "localhost"}:${port}`,
+    url: `mqtt://${hostInUrl(o.host)}:${port}`,
     port,
+    wsUrl: webSocket === null ? null : `ws://${hostInUrl(o.host)}:${webSocket.port}`,
     counters,
     connected: () => registered.size,
     sessions: () => sessionsOf([...registered].map((client) => connections.get(client))),
-    listening: () => server.listening,
+    listening: () => server.listening && webSocket?.listening() !== false,
     async close() {
       stopSystemTopics();
       const serverClosed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await new Promise<void>((resolve) => aedes.close(() => resolve()));
+      await closed(aedes);
       for (const socket of sockets) socket.destroy();
+      await webSocket?.close();
       await serverClosed;
     },
   };
@@ -156,17 +193,17 @@ function refuseOpenHost(host: string): void {
   });
 }
 
-function counting(counters: HubCounters, next: OnAccess | undefined): OnAccess {
-  const column = {
-    "sign-in-refused": "signIn",
-    "connection-refused": "connection",
-    "publish-refused": "publish",
-    "subscribe-refused": "subscribe",
-  } as const;
-  return (event: AccessEvent) => {
-    if (event.kind !== "admitted") counters.refused[column[event.kind]] += 1;
-    next?.(event);
-  };
+function closed(aedes: Aedes): Promise<void> {
+  return new Promise((resolve) => aedes.close(() => resolve()));
+}
+
+function hostInUrl(host: string): string {
+  return isIPv4(host) ? host : "localhost";
+}
+
+async function openWebSocket(o: HubOptions, handle: (connection: Duplex) => void) {
+  if (o.wsPort === undefined) return null;
+  return startWebSocketPort({ host: o.host, port: o.wsPort, firstMessageBytes: FIRST_MESSAGE_BYTES, handle });
 }
 
 function logFaults(aedes: Aedes, log: Logger): void {
@@ -188,23 +225,4 @@ function serve(handle: (socket: Socket) => void): { server: Server; sockets: Set
     handle(socket);
   });
   return { server, sockets };
-}
-
-function listen(server: Server, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(listenProblem(error, host, port)));
-    server.listen(port, host, () => {
-      const address = server.address();
-      resolve(typeof address === "object" && address !== null ? address.port : port);
-    });
-  });
-}
-
-function listenProblem(cause: NodeJS.ErrnoException, host: string, port: number): Error {
-  if (cause.code !== "EADDRINUSE") return cause;
-  const message = `Listening on ${host}:${port} failed: another program listens there; stop it or set RASTRO_MQTT_PORT.`;
-  return new RastroError(
-    { code: "port_taken", message, field: "RASTRO_MQTT_PORT", given: String(port), expected: "a free port" },
-    { cause },
-  );
 }

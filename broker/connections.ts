@@ -1,0 +1,87 @@
+import type { Duplex } from "node:stream";
+import type { Logger } from "pino";
+import { type AccessEvent, type HubCounters, type OnAccess } from "./access-events.ts";
+import type { Access } from "./access.ts";
+import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
+import { addressOf } from "./connect.ts";
+import { deliverOnce } from "./deliver-once.ts";
+import type { BadFrame } from "./frame-guard.ts";
+import { guardFrames } from "./guard-frames.ts";
+import { createOutlet, createSharedFrames, type OutletLimits } from "./outlet.ts";
+import { createPerTick } from "./per-tick.ts";
+import { WebSocketConnection } from "./websocket-connection.ts";
+
+/** The longest frame before a CONNECT is accepted, header included; a token and a will fit many times over. */
+export const FIRST_FRAME_BYTES = 8 * 1024;
+
+/** How many frames of the longest kind one WebSocket message may hold: clients join what they write in one go. */
+const FRAMES_PER_MESSAGE = 4;
+
+/** The two ends of each connection: what it may send before and after its admission, and how it is sent to. */
+export interface Connections {
+  /** Watches what comes in, from the first byte on. */
+  guard(client: AedesClient): void;
+  /** Makes everything that is sent to it go through an outlet. Before its first subscription. */
+  attach(client: AedesClient): void;
+  /** Allows the longer frames of somebody who has signed in. */
+  admit(client: AedesClient): void;
+}
+
+export function createConnections(o: {
+  broker: () => AedesBroker;
+  accessOf: (client: AedesClient) => Access | undefined;
+  limits: OutletLimits;
+  maxPacketBytes: number;
+  counters: HubCounters;
+  onAccess: OnAccess;
+  log: Logger;
+}): Connections {
+  const frameOf = createSharedFrames();
+  const perTick = createPerTick();
+
+  /** Ends a connection by force, with a line in the log and an access event. */
+  const end = (client: AedesClient, event: Pick<AccessEvent, "kind" | "code" | "subject">) => {
+    const user = o.accessOf(client)?.principal.name ?? null;
+    o.log.warn({ user, address: addressOf(client), client: client.id, ...event }, "a connection was ended");
+    o.onAccess({ user, address: addressOf(client), ...event });
+    client.conn.destroy();
+  };
+
+  return {
+    guard(client) {
+      const limit = () => (o.accessOf(client) === undefined ? FIRST_FRAME_BYTES : o.maxPacketBytes);
+      const onBad = (bad: BadFrame) =>
+        end(client, {
+          kind: "frame-refused",
+          code: bad.why === "too-large" ? "too_large" : "schema",
+          subject: bad.why === "too-large" ? `frame over ${bad.limit} bytes` : "malformed remaining length",
+        });
+      guardFrames(client, { limit, onBad });
+      const { conn } = client;
+      if (!(conn instanceof WebSocketConnection)) return;
+      conn.onTooLarge(() => end(client, { kind: "frame-refused", code: "too_large", subject: "WebSocket message" }));
+    },
+    attach(client) {
+      const { persistence, id } = o.broker();
+      const outlet = createOutlet({
+        client,
+        persistence,
+        frameOf,
+        perTick,
+        counters: o.counters,
+        limits: o.limits,
+        onOverflow: () => end(client, { kind: "too-slow", code: "too_slow", subject: null }),
+      });
+      client.deliver0 = outlet.send0;
+      client.deliverQoS = outlet.sendQoS;
+      deliverOnce(client, id, (topic) => o.accessOf(client)?.mayReceive(topic) === true);
+    },
+    admit(client) {
+      const conn: Duplex = client.conn;
+      if (conn instanceof WebSocketConnection) conn.limitMessages(o.maxPacketBytes * FRAMES_PER_MESSAGE);
+    },
+  };
+}
+
+/** The longest WebSocket message before a CONNECT is accepted. */
+export const FIRST_MESSAGE_BYTES: number = FIRST_FRAME_BYTES * 2;
