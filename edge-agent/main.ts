@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { type KeyObject, randomBytes } from "node:crypto";
 import { arch, cpus, uptime } from "node:os";
 import { v7 } from "uuid";
 import manifest from "../package.json" with { type: "json" };
@@ -16,6 +16,9 @@ import { Outbox } from "../lib/storage/outbox.ts";
 import { Store } from "../lib/storage/store.ts";
 import { breathe } from "./breathe.ts";
 import { type ClockState, clockSource } from "./clock-state.ts";
+import type { Journal } from "./commands/journal.ts";
+import { loadPinnedKey } from "./commands/pinned-key.ts";
+import { startCommands } from "./commands/start-commands.ts";
 import { createDoor } from "./door/door.ts";
 import { loadDoorKey } from "./door/door-key.ts";
 import { createEntryIntake } from "./door/entry-intake.ts";
@@ -27,7 +30,7 @@ import { tidyUp } from "./housekeeping.ts";
 import { directoryUrl } from "./link/directory-url.ts";
 import { createHubTime, type HubTime } from "./link/hub-time.ts";
 import { createPassword } from "./link/password.ts";
-import { agentStarted } from "./own-events.ts";
+import { agentStarted, type Moment } from "./own-events.ts";
 import { createPresence } from "./presence/presence.ts";
 import { afterTimeout, createRepeats } from "./presence/repeats.ts";
 import { goFirst } from "./priority.ts";
@@ -60,7 +63,10 @@ async function start(context: ProcessContext): Promise<void> {
   const frame = createStatusFrame(self.machine);
   const sampler = sample(context, sources, frame);
   const outboxes = await openOutboxes(context, self);
+  const commandKey = await loadPinnedKey(context.folders.agentPinnedFleetKey(self.machine), context.log);
   const links = openLinks(context, self, hubTime);
+  const journal = takeCommands(context, self, { commandKey, link: links.dealings, outboxes, hubTime, clockState });
+  keepTidy(context, outboxes, journal);
   const senders = startSenders(context, self, { link: links.dealings, outboxes });
   const status = startStatus(context, links.status, frame);
   const reporters = senders.map(({ outbox, sender }) =>
@@ -102,12 +108,37 @@ async function openOutboxes(context: ProcessContext, { machine, key }: Self): Pr
   const options = { store, name: machine, app: APP, sign: signer, random, now: Date.now };
   const entries = await Outbox.open({ ...options, book: "production" });
   const acts = await Outbox.open({ ...options, book: "audit" });
-  const tidy = () =>
-    tidyUp({ store, outboxes: [entries, acts], entries }).catch((err: unknown) => {
-      context.log.warn({ err }, "old receipts were not put away; they are tried again later");
-    });
-  context.onStop(everyInterval(TIDY_EVERY_MS, () => void tidy()));
   return { store, entries, acts };
+}
+
+function keepTidy({ log, onStop }: ProcessContext, { store, entries, acts }: Outboxes, journal: Journal): void {
+  const tidy = async () => {
+    try {
+      await tidyUp({ store, outboxes: [entries, acts], entries });
+      await journal.prune();
+    } catch (err) {
+      log.warn({ err }, "old receipts and commands were not put away; they are tried again later");
+    }
+  };
+  onStop(everyInterval(TIDY_EVERY_MS, () => void tidy()));
+}
+
+/** In the same turn as the link is opened: the subscription has to stand before the first birth is said. */
+function takeCommands(
+  { settings, log, onStop }: ProcessContext,
+  { machine }: Self,
+  o: { commandKey: KeyObject | null; link: Link; outboxes: Outboxes; hubTime: HubTime; clockState: ClockStateOf },
+): Journal {
+  const { store, acts } = o.outboxes;
+  const moment = () => momentNow(settings.tz, o.clockState);
+  const tools = { link: o.link, hubTime: o.hubTime, now: Date.now, clock, log };
+  const commands = startCommands({ machine, key: o.commandKey, store, acts, moment, ...tools });
+  onStop(() => commands.close());
+  return commands.journal;
+}
+
+function momentNow(tz: string, clockState: ClockStateOf): Moment {
+  return { id: v7(), at: new Date().toISOString(), tz, clock: clockState() };
 }
 
 /** Two connections, so that a thousand statuses a second never stand before an event or a receipt (decision 2). */
@@ -200,7 +231,7 @@ async function recordStart(
   { machine, boot, host, key }: Self,
   { outboxes, clockState }: { outboxes: Outboxes; clockState: ClockStateOf },
 ): Promise<void> {
-  const moment = { id: v7(), at: new Date().toISOString(), tz: settings.tz, clock: clockState() };
+  const moment = momentNow(settings.tz, clockState);
   const draft = agentStarted({ machine, boot, app: APP, host, key: key.fingerprint }, moment);
   try {
     await outboxes.store.write((tx) => outboxes.acts.stage(tx, draft));

@@ -1,7 +1,7 @@
 import { SERVICE_NAMES } from "../../lib/contracts/directory.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
 import { foldersOf } from "../../lib/runtime/folders.ts";
-import { type KeyPair, loadOrCreateKey, writePublicKey } from "../../lib/runtime/keys.ts";
+import { type KeyPair, loadOrCreateKey, readPublicKey, writePublicKey } from "../../lib/runtime/keys.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import { openPlant } from "../../lib/runtime/plant.ts";
 import type { Settings } from "../../lib/runtime/settings.ts";
@@ -42,6 +42,7 @@ export async function prepare(o: {
   const plant = await openPlant({ data: settings.data, now, random });
   const signing = await loadOrCreateKey(folders.directoryKey);
   await writePublicKey(folders.directoryPublicKey, signing.publicRaw);
+  await pinCommandKey({ folders, machine: settings.machine, log: o.log });
 
   const opened = await openDirectoryOf({ folders, plant, tz: settings.tz, log: o.log, now, random });
   try {
@@ -54,6 +55,20 @@ export async function prepare(o: {
   } finally {
     await opened.close();
   }
+}
+
+/**
+ * Makes the fleet's command key and pins its public part where this machine's own agent looks for it. A pin that differs
+ * is replaced: who can write here holds the private key as well. Other computers are given theirs by hand (docs/commands.md).
+ */
+async function pinCommandKey(o: { folders: Folders; machine: string; log: Logger }): Promise<void> {
+  const { publicRaw, fingerprint } = await loadOrCreateKey(o.folders.fleetCommandKey);
+  await writePublicKey(o.folders.fleetCommandPublicKey, publicRaw);
+  const file = o.folders.agentPinnedFleetKey(o.machine);
+  const pinned = await readPublicKey(file).catch(() => null);
+  if (pinned?.equals(publicRaw) === true) return;
+  await writePublicKey(file, publicRaw);
+  o.log.info({ machine: o.machine, fingerprint }, "pinned the fleet's command key for this machine's agent");
 }
 
 async function registerServices(directory: Directory, folders: Folders): Promise<void> {

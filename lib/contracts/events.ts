@@ -50,6 +50,13 @@ export const EVENT_OWNERS = {
   "machine.online": "audit",
   "machine.offline": "audit",
   "agent.started": "audit",
+  "command.issued": "audit",
+  "command.sent": "audit",
+  "command.acknowledged": "audit",
+  "command.running": "audit",
+  "command.finished": "audit",
+  "command.executed": "audit",
+  "command.refused": "audit",
   "book.verified": "audit",
 } as const satisfies Record<string, BookName | "receiver">;
 

@@ -10,11 +10,16 @@ import { type BookName, Segment } from "./names.ts";
 /** Publishers whose outbox topics begin with this word. */
 export type OutboxOwner = { kind: "machines" | "services"; name: string };
 
+/** What a machine says of a command. */
+export type CommandAnswerKind = "ack" | "progress" | "result";
+
 export const topics = {
   status: (machine: string) => `machines/${machine}/status`,
   summary: (machine: string) => `machines/${machine}/summary`,
   presence: (machine: string) => `machines/${machine}/presence`,
   command: (machine: string, command: string) => `machines/${machine}/commands/${command}`,
+  commandAnswer: (machine: string, command: string, kind: CommandAnswerKind) =>
+    `machines/${machine}/commands/${command}/${kind}`,
   events: (owner: OutboxOwner, book: BookName) => `${owner.kind}/${owner.name}/events/${book}`,
   receipts: (owner: OutboxOwner, book: BookName) => `${owner.kind}/${owner.name}/receipts/${book}`,
   request: (user: string, session: string, service: string, operation: string, request: string) =>
@@ -27,6 +32,8 @@ export const filters = {
   everyStatus: "machines/+/status",
   everySummary: "machines/+/summary",
   everyPresence: "machines/+/presence",
+  everyCommandAnswer: "machines/+/commands/+/+",
+  commandsTo: (machine: string) => `machines/${machine}/commands/+`,
   everyPrincipal: "directory/principals/+",
   eventsFor: (book: BookName) => [`machines/+/events/${book}`, `services/+/events/${book}`],
   requestsTo: (service: string) => `requests/+/+/${service}/+/+`,
@@ -55,6 +62,22 @@ export function parseMachine(topic: string): { machine: string; leaf: string } |
   const [root, machine, leaf, ...rest] = topic.split("/");
   if (root !== "machines" || rest.length > 0 || !isSegment(machine) || leaf === undefined) return null;
   return { machine: machine as string, leaf };
+}
+
+/** Takes `machines/<id>/commands/<name>` apart; null when it is none. */
+export function parseCommand(topic: string): { machine: string; name: string } | null {
+  const [root, machine, word, name, ...rest] = topic.split("/");
+  if (root !== "machines" || word !== "commands" || rest.length > 0) return null;
+  return isSegment(machine) && isSegment(name) ? { machine: machine as string, name: name as string } : null;
+}
+
+/** Takes `machines/<id>/commands/<name>/(ack|progress|result)` apart; null when it is none. */
+export function parseCommandAnswer(topic: string): { machine: string; name: string; kind: CommandAnswerKind } | null {
+  const parts = topic.split("/");
+  const kind = parts.pop();
+  const command = parseCommand(parts.join("/"));
+  if (command === null || (kind !== "ack" && kind !== "progress" && kind !== "result")) return null;
+  return { ...command, kind };
 }
 
 /** The name in `directory/principals/<name>`; null when it is another topic. */

@@ -15,6 +15,10 @@ export function foldersOf(data: string) {
     localAdmin: join(keys, "local-admin"),
     /** Public key of the directory, which signs every principal. */
     directoryPublicKey: join(keys, "directory.pub"),
+    /** Signs commands and nothing else; the fleet's other key is its identity. */
+    fleetCommandKey: join(keys, "fleet-command.key"),
+    /** Public part of {@link fleetCommandKey}, to be carried to machines on other computers. */
+    fleetCommandPublicKey: join(keys, "fleet-command.pub"),
     serviceKey: (name: string) => join(keys, "services", `${name}.key`),
     broker: join(data, "broker"),
     directory: join(data, "broker", "directory"),
@@ -32,6 +36,8 @@ export function foldersOf(data: string) {
     agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),
     /** Whoever can read it may hand in entries at the agent's door; mode 0600. */
     doorKey: (machine: string) => join(data, "agents", machine, "door.key"),
+    /** The fleet's command key as this agent was given it when it joined: the only one that it obeys. */
+    agentPinnedFleetKey: (machine: string) => join(data, "agents", machine, "fleet-command.pub"),
     agentOutbox: (machine: string) => join(data, "agents", machine, "outbox"),
     run: join(data, "run"),
     /** Held by the stack as long as it runs, so that a second one on the same folder is told so. */

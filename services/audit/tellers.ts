@@ -36,6 +36,13 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "machine.online": service("fleet"),
   "machine.offline": service("fleet"),
   "agent.started": machine,
+  "command.issued": service("fleet"),
+  "command.sent": service("fleet"),
+  "command.acknowledged": service("fleet"),
+  "command.running": service("fleet"),
+  "command.finished": service("fleet"),
+  "command.executed": machine,
+  "command.refused": machine,
   "book.verified": service("production", "audit"),
 };
 

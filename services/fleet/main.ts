@@ -22,6 +22,7 @@ async function start(context: ProcessContext): Promise<void> {
   const { settings, folders, log, health } = context;
   const plant = await readPlant(settings.data);
   const key = await loadOrCreateKey(folders.serviceKey(NAME));
+  const commandKey = await loadOrCreateKey(folders.fleetCommandKey);
   const directoryKey = await readPublicKey(folders.directoryPublicKey);
   const token = () =>
     signToken({ sub: NAME, aud: plant.id, privateKey: key.privateKey, now, nonce: random(8).toString("hex") });
@@ -43,6 +44,7 @@ async function start(context: ProcessContext): Promise<void> {
       tz: settings.tz,
       now,
     },
+    signCommand: (bytes) => sign(commandKey.privateKey, bytes),
     newId,
     random,
     log,

@@ -15,6 +15,8 @@ export type PresenceWatchOptions = {
   signs: SignsOfLife;
   now: () => number;
   after: After;
+  /** Called when what a machine said of its presence is on disk. */
+  onPresence: (machine: string) => void;
   onRefused: (refused: RefusedMessage) => void;
   log: Logger;
 };
@@ -38,6 +40,7 @@ export async function watchPresence(o: PresenceWatchOptions): Promise<void> {
     }
     if (said.presence?.online) signs.heard(said.machine, null, retained);
     await register.take(said.machine, said.presence);
+    o.onPresence(said.machine);
   }
 
   async function presumeAbsent(connection: string): Promise<void> {

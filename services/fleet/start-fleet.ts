@@ -11,6 +11,7 @@ import { Outbox } from "../../lib/storage/outbox.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
+import { startCommands } from "./commands/start-commands.ts";
 import { createMachineHandlers } from "./machine-rows.ts";
 import { watchPresence } from "./presence-watch.ts";
 import { openRegister, type Register } from "./register.ts";
@@ -21,6 +22,8 @@ export type FleetOptions = {
   link: Link;
   principals: Principals;
   self: ServiceSelf;
+  /** Signs commands, with the key for that alone. */
+  signCommand: (bytes: Uint8Array) => string;
   newId: () => string;
   random: (bytes: number) => Buffer;
   after?: After;
@@ -57,8 +60,25 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     outbox,
     onFault: (error) => log.error({ err: error }, "pruning the outbox failed"),
   });
-  await watchPresence({ link, register, signs, now, after: o.after ?? systemAfter, onRefused, log });
-  const handlers = createMachineHandlers({ machines: () => principals.all(), register, signs, now });
+  const after = o.after ?? systemAfter;
+  const commands = await startCommands({
+    store,
+    outbox,
+    link,
+    register,
+    names: principals,
+    sign: o.signCommand,
+    newId,
+    now,
+    tz,
+    after,
+    onRefused,
+    log,
+  });
+  const { onPresence } = commands;
+  await watchPresence({ link, register, signs, now, after, onPresence, onRefused, log });
+  const machines = createMachineHandlers({ machines: () => principals.all(), register, signs, now });
+  const handlers = { ...machines, ...commands.handlers };
   await serve({ link, service: "fleet", principals, handlers, onRefused, now, log });
 
   return {
@@ -66,6 +86,7 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     checks: { hub: () => link.connected || "not connected to the hub" },
     async close() {
       stopPruning();
+      commands.close();
       await refusals.close();
       await sender.stop();
     },

@@ -2,6 +2,7 @@ import { Command, type CommanderError } from "commander";
 import { EXIT, EXIT_CODES_HELP, type Outcome } from "../client/outcome.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { addAuditCommands } from "./audit.ts";
+import { addCommandCommands } from "./command.ts";
 import { addEntryCommands } from "./entry.ts";
 import type { Act } from "./groups.ts";
 import { addMachineCommands } from "./machine.ts";
@@ -60,6 +61,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addSignInCommands(groups);
   addUserCommands(groups);
   addMachineCommands(groups);
+  addCommandCommands(groups);
   addEntryCommands(groups);
   addAuditCommands(groups);
   for (const command of withChildren(program)) {

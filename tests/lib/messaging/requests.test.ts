@@ -34,6 +34,8 @@ const PEOPLE: Record<string, Principal> = {
   "local-admin": principal("local-admin", "administrator", { credential: "local" }),
 };
 
+const unused = () => expect.unreachable("no test asks for this operation");
+
 type Served = { state: () => ServerState; refused: Refused[]; clock: { now: number } };
 
 async function serveFleet(link: Link, handlers: Partial<Handlers<"fleet">> = {}, log = SILENT): Promise<Served> {
@@ -43,7 +45,14 @@ async function serveFleet(link: Link, handlers: Partial<Handlers<"fleet">> = {},
     link,
     service: "fleet",
     principals: { byName: (name) => PEOPLE[name] },
-    handlers: { "machine-list": () => [ROW], "machine-show": () => ROW, ...handlers },
+    handlers: {
+      "machine-list": () => [ROW],
+      "machine-show": () => ROW,
+      "command-send": unused,
+      "command-show": unused,
+      "command-list": unused,
+      ...handlers,
+    },
     onRefused: (refusal) => refused.push(refusal),
     now: () => clock.now,
     log,

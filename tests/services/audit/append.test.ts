@@ -34,6 +34,8 @@ describe("who may tell audit of what", () => {
       "session.ended",
       "session.refused",
       "agent.started",
+      "command.executed",
+      "command.refused",
     ]);
   });
 
@@ -41,13 +43,26 @@ describe("who may tell audit of what", () => {
     const at = (actor: Event["actor"]) => tellable("press-01", "machine", { actor }).length;
     expect(at({ sub: "press-02", auth: "device" })).toBe(0);
     expect(at({ sub: MARIA, auth: "session" })).toBe(0);
-    expect(at({ sub: MARIA, auth: "station" })).toBe(4);
-    expect(at({ sub: MARIA, auth: "offline" })).toBe(4);
+    expect(at({ sub: MARIA, auth: "station" })).toBe(6);
+    expect(at({ sub: MARIA, auth: "offline" })).toBe(6);
   });
 
   it.each([
     ["production", ["record.booked", "request.refused", "message.refused", "book.verified"]],
-    ["fleet", ["request.refused", "message.refused", "machine.online", "machine.offline"]],
+    [
+      "fleet",
+      [
+        "request.refused",
+        "message.refused",
+        "machine.online",
+        "machine.offline",
+        "command.issued",
+        "command.sent",
+        "command.acknowledged",
+        "command.running",
+        "command.finished",
+      ],
+    ],
     ["console", ["request.refused", "message.refused"]],
     [
       "directory",

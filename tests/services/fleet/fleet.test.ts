@@ -37,7 +37,11 @@ describe("the fleet on a hub", () => {
   async function begin() {
     graces = [];
     parts = await joinAsService(hub, service, store);
-    fleet = await startFleet({ ...parts, after: (_ms, task) => (graces.push(task), () => undefined) });
+    fleet = await startFleet({
+      ...parts,
+      signCommand: parts.self.sign,
+      after: (_ms, task) => (graces.push(task), () => undefined),
+    });
   }
   async function end() {
     await fleet.close();
