@@ -93,6 +93,7 @@ describe("entries", () => {
       order: null,
       product: null,
       operation: null,
+      report: null,
       good: 0,
       rework: 0,
       review: 0,
