@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import type { Command, CommandResult } from "../../lib/contracts/commands.ts";
-import type { EventDraft } from "../../lib/contracts/events.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 
 /** How long what was executed is remembered, ms; its notAfter has long passed then. */
@@ -74,9 +73,6 @@ export function createJournal(o: {
 export function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
-
-/** As much of a command's event as does not depend on the moment. */
-export type CommandEventDraft = Pick<EventDraft, "type" | "obj" | "payload">;
 
 function keyOf(id: string): Buffer {
   return Buffer.from(PREFIX + id);

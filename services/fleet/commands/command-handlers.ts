@@ -38,7 +38,7 @@ export function createCommandHandlers(o: {
         return view(added);
       }
       const known = o.commands.find(asked.id);
-      if (known === undefined || !isSameCommand(known.command, asked, issuer)) throw idTaken(asked.id);
+      if (known === undefined || !isSameCommand(known.command, made.command)) throw idTaken(asked.id);
       return view(known);
     },
     "command-show"({ id }) {

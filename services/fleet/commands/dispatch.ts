@@ -46,6 +46,7 @@ export function createDispatch(o: {
     try {
       await o.link.publish(topics.command(machine, name), JSON.stringify(signed), { qos: 1, retain: false });
     } catch (error) {
+      sentOver.delete(id);
       o.log.info({ id, machine, code: toProblem(error).code }, "a command could not be sent; the next connection will");
     }
   }

@@ -38,17 +38,14 @@ export function issueCommand(o: {
   return { signed: { body, sig: o.sign(bytes) }, command };
 }
 
-/** Whether the command of an id is what is asked for again: the same for the same machine by the same person. */
-export function isSameCommand(known: Command, asked: Asked, issuer: Command["issuer"]): boolean {
-  const { machine, name, args, validMs, timeoutMs } = asked;
-  return (
-    known.machine === machine &&
-    known.name === name &&
-    known.issuer.sub === issuer.sub &&
-    canonicalText(known.args) === canonicalText(args) &&
-    Date.parse(known.notAfter) - Date.parse(known.issuedAt) === validMs &&
-    known.timeoutMs === (timeoutMs ?? COMMANDS[name].timeoutMs)
-  );
+/** Whether two commands ask for the same, for the same machine by the same person; only their times may differ. */
+export function isSameCommand(one: Command, other: Command): boolean {
+  const validMs = ({ issuedAt, notAfter }: Command) => Date.parse(notAfter) - Date.parse(issuedAt);
+  const asked = (command: Command) => {
+    const { id, machine, name, args, timeoutMs, issuer } = command;
+    return canonicalText({ id, machine, name, args, timeoutMs, sub: issuer.sub, validMs: validMs(command) });
+  };
+  return asked(one) === asked(other);
 }
 
 function tooLarge(name: string, bytes: number): RastroError {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -42,6 +42,7 @@ describe("the first start", () => {
       folders.localAdmin,
       folders.directoryKey,
       folders.agentKey("ipc-07"),
+      folders.fleetCommandKey,
       folders.serviceKey("audit"),
     ]) {
       expect((await stat(file)).mode & 0o777).toBe(0o600);
@@ -73,6 +74,28 @@ describe("the first start", () => {
     const { directory } = await open();
     const session = directory.signIn({ user: "admin", password: "a-good-password", address: "127.0.0.1" }, "rastro");
     expect(await session).toMatchObject({ profile: "administrator" });
+  });
+});
+
+describe("the fleet's command key", () => {
+  it("is its own, and its public part is pinned for this machine's agent and laid out for others", async () => {
+    const { folders, run } = await freshFolder();
+    await run();
+    const { publicRaw } = await loadOrCreateKey(folders.fleetCommandKey);
+    expect(await readPublicKey(folders.agentPinnedFleetKey("ipc-07"))).toEqual(publicRaw);
+    expect(await readPublicKey(folders.fleetCommandPublicKey)).toEqual(publicRaw);
+    expect((await loadOrCreateKey(folders.serviceKey("fleet"))).publicRaw).not.toEqual(publicRaw);
+  });
+
+  it("stays over later starts, and a pin that was lost or damaged is put right", async () => {
+    const { folders, run } = await freshFolder();
+    await run();
+    const { publicRaw } = await loadOrCreateKey(folders.fleetCommandKey);
+    await run();
+    expect((await loadOrCreateKey(folders.fleetCommandKey)).publicRaw).toEqual(publicRaw);
+    await writeFile(folders.agentPinnedFleetKey("ipc-07"), "half a ke");
+    await run();
+    expect(await readPublicKey(folders.agentPinnedFleetKey("ipc-07"))).toEqual(publicRaw);
   });
 });
 

@@ -32,6 +32,24 @@ describe("who may publish what", () => {
     expect(mayPublish(rule, "machines/ipc-07/commands/ping")).toBe(false);
   });
 
+  it("only the fleet commands machines, and only the machine itself answers", () => {
+    const fleet = ruleFor("service", "fleet");
+    expect(mayPublish(fleet, "machines/ipc-07/commands/ping")).toBe(true);
+    const answers = ["ack", "progress", "result"].map((kind) => `machines/ipc-07/commands/ping/${kind}`);
+    for (const answer of answers) {
+      expect(mayPublish(fleet, answer), answer).toBe(false);
+      expect(mayReceive(fleet, answer), answer).toBe(true);
+      expect(mayPublish(ruleFor("machine", "ipc-07"), answer), answer).toBe(true);
+      expect(mayPublish(ruleFor("machine", "ipc-08"), answer), answer).toBe(false);
+    }
+    for (const profile of PROFILES.filter((profile) => profile !== "service")) {
+      expect(mayPublish(ruleFor(profile, "fleet-eyes"), "machines/ipc-07/commands/ping"), profile).toBe(false);
+    }
+    for (const name of ["production", "audit", "console", "broker", "directory"]) {
+      expect(mayPublish(ruleFor("service", name), "machines/ipc-07/commands/ping"), name).toBe(false);
+    }
+  });
+
   it("only the owner of a book sends its receipts", () => {
     expect(mayPublish(ruleFor("service", "production"), "machines/ipc-07/receipts/production")).toBe(true);
     expect(mayPublish(ruleFor("service", "audit"), "machines/ipc-07/receipts/production")).toBe(false);
@@ -57,6 +75,8 @@ describe("who may subscribe what", () => {
       "services/production/receipts/audit",
       "machines/ipc-07/events/production",
       "machines/ipc-07/commands/ping",
+      "machines/ipc-07/commands/ping/ack",
+      "machines/ipc-07/commands/system-info/result",
       "directory/principals/maria",
       "$SYS/0a1b/new/clients",
     ]) {
@@ -81,6 +101,12 @@ describe("who may subscribe what", () => {
     expect(maySubscribe(rule, "machines/ipc-07/receipts/+")).toBe(true);
     expect(maySubscribe(rule, "machines/+/receipts/+")).toBe(false);
     expect(maySubscribe(rule, "machines/ipc-08/commands/+")).toBe(false);
+  });
+
+  it.each([...people, "inspector", "scada"] as const)("%s does not see commands nor their results", (profile) => {
+    const rule = ruleFor(profile, "maria");
+    expect(mayReceive(rule, "machines/ipc-07/commands/ping")).toBe(false);
+    expect(mayReceive(rule, "machines/ipc-07/commands/ping/result")).toBe(false);
   });
 
   it("every profile has a rule", () => {

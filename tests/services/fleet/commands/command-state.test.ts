@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+import { type CommandResult, CommandState, isOpen, Outcome } from "../../../../lib/contracts/commands.ts";
+import { type Happening, stateAfter } from "../../../../services/fleet/commands/command-state.ts";
+import { command } from "../../../support/commands.ts";
+
+const result = (status: CommandResult["status"]): Happening => ({
+  kind: "result",
+  result: { v: 1, id: command().id, at: command().issuedAt, status, data: null, error: null },
+});
+const SILENCE: Happening = { kind: "silence" };
+const EVERYTHING: Happening[] = [
+  { kind: "sent" },
+  { kind: "ack" },
+  { kind: "progress" },
+  SILENCE,
+  ...Outcome.options.map(result),
+];
+
+describe("the state that follows", () => {
+  it.each([
+    ["queued", { kind: "sent" }, "sent"],
+    ["sent", { kind: "ack" }, "acknowledged"],
+    ["acknowledged", { kind: "progress" }, "running"],
+    ["queued", SILENCE, "expired"],
+    ["sent", SILENCE, "expired"],
+    ["acknowledged", SILENCE, "timed-out"],
+    ["running", SILENCE, "timed-out"],
+    // Words may be lost or overtake each other: the later one stands for those before it.
+    ["queued", { kind: "ack" }, "acknowledged"],
+    ["sent", { kind: "progress" }, "running"],
+  ] as const)("of %s after %j is %s", (before, happening, after) => {
+    expect(stateAfter(before, happening)).toBe(after);
+  });
+
+  it("is the machine's outcome, from any open state", () => {
+    for (const before of CommandState.options.filter(isOpen)) {
+      for (const status of Outcome.options) expect(stateAfter(before, result(status))).toBe(status);
+    }
+  });
+
+  it("never goes back", () => {
+    const order = CommandState.options;
+    for (const before of order.filter(isOpen)) {
+      for (const happening of EVERYTHING) {
+        const after = stateAfter(before, happening);
+        if (after !== null) expect(order.indexOf(after)).toBeGreaterThan(order.indexOf(before));
+      }
+    }
+  });
+
+  it("is final once the machine has said its last word", () => {
+    for (const ended of Outcome.options) {
+      for (const happening of EVERYTHING) expect(stateAfter(ended, happening)).toBeNull();
+    }
+  });
+
+  it("gives way to the machine's late word where the fleet had only concluded", () => {
+    for (const concluded of ["expired", "timed-out"] as const) {
+      expect(stateAfter(concluded, result("succeeded"))).toBe("succeeded");
+      expect(stateAfter(concluded, result("unknown-outcome"))).toBe("unknown-outcome");
+      expect(stateAfter(concluded, result("rejected"))).toBeNull();
+      expect(stateAfter(concluded, { kind: "ack" })).toBeNull();
+      expect(stateAfter(concluded, SILENCE)).toBeNull();
+    }
+  });
+});
