@@ -18,13 +18,20 @@ export interface AgentDoor {
   readonly machine: string;
   /** Resolves when the entry is on the agent's disk. */
   save(entry: { id: string; at: string; fields: EntryFields }): Promise<void>;
+  /** As {@link AgentDoor.save} for up to 1,000 entries. */
+  saveAll(entries: readonly { id: string; at: string; tz: string; fields: EntryFields }[]): Promise<void>;
+  /** In the order of up to 1,000 ids; null for one that the agent does not know. */
+  statusesOf(ids: readonly string[]): Promise<z.infer<typeof EntryState>[]>;
   /** The entry's receipt as soon as there is one; null when there is none within 10 seconds. */
   receiptOf(id: string): Promise<Receipt | null>;
 }
 
-/** @throws RastroError `not_reachable` when no agent runs here, `not_allowed` when its key cannot be read. */
-export async function openDoor(env: NodeJS.ProcessEnv): Promise<AgentDoor> {
-  const settings = readSettings(env);
+/**
+ * @param as - id of the agent; that of the settings when left out.
+ * @throws RastroError `not_reachable` when no agent runs here, `not_allowed` when its key cannot be read.
+ */
+export async function openDoor(env: NodeJS.ProcessEnv, as?: string): Promise<AgentDoor> {
+  const settings = readSettings(as === undefined ? env : { ...env, RASTRO_MACHINE: as });
   const url = readRunFile(settings.data, "edge-agent")?.url;
   if (url === undefined) throw notReachable(`no agent runs with the data folder ${settings.data}`);
   const key = await readKey(foldersOf(settings.data).doorKey(settings.machine));
@@ -35,6 +42,10 @@ export async function openDoor(env: NodeJS.ProcessEnv): Promise<AgentDoor> {
     save: async (entry) => {
       await ask("POST", "/entries", entry);
     },
+    saveAll: async (entries) => {
+      await ask("POST", "/entries", entries);
+    },
+    statusesOf: async (ids) => parseJson(Statuses, await ask("POST", "/receipts", { ids }), "the agent's answer"),
     receiptOf: async (id) => {
       const end = Date.now() + RECEIPT_WAIT_MS;
       while (Date.now() < end) {
@@ -47,7 +58,8 @@ export async function openDoor(env: NodeJS.ProcessEnv): Promise<AgentDoor> {
   };
 }
 
-const EntryState = z.object({ id: z.string(), status: z.union([z.literal("waiting"), Receipt]) });
+const EntryState = z.object({ id: z.string(), status: z.union([z.literal("waiting"), Receipt]).nullable() });
+const Statuses = z.array(EntryState);
 
 async function exchange(url: string, key: string, method: string, body: unknown): Promise<string> {
   const answer = await fetch(url, {

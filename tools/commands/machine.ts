@@ -1,14 +1,16 @@
+import { RastroError } from "../../lib/contracts/errors.ts";
 import type { MachineRow } from "../../lib/contracts/machine.ts";
 import type { Outcome } from "../client/outcome.ts";
 import type { Terminal } from "../client/terminal.ts";
 import type { Groups } from "./groups.ts";
 
-type AddOptions = { publicKey?: string; speaksFor?: string[] };
+type AddOptions = { publicKey?: string; speaksFor?: string[]; neverSignsIn?: true };
+type SpeaksForOptions = { also?: true };
 type ListOptions = { watch?: true; json?: true };
 
 const WATCH_MS = 1000;
 
-/** `machine add`, `machine list`. */
+/** `machine add`, `machine speaks-for`, `machine list`. */
 export function addMachineCommands({ program, act, terminal }: Groups): void {
   const machine = program.command("machine").description("machines: which are registered, which are online");
 
@@ -18,8 +20,26 @@ export function addMachineCommands({ program, act, terminal }: Groups): void {
     .description("register a machine; shows its secret this once, unless it signs with a key")
     .option("--public-key <base64>", "raw Ed25519 public key of a machine that signs")
     .option("--speaks-for <id...>", "other machines for which it may report")
-    .addHelpText("after", "\nExample:\n  rastro machine add press-1 --json");
+    .option("--never-signs-in", "it has neither secret nor key; others speak for it")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  rastro machine add press-1 --json\n  rastro machine add oven --never-signs-in   entries can be made for it, by others",
+    );
   act(add, (id: string, options: AddOptions) => runAdd(terminal, id, options));
+
+  const speaksFor = machine
+    .command("speaks-for")
+    .argument("<agent>", "the machine that reports")
+    .argument("[machines...]", "all the machines for which it may report, besides itself")
+    .description("set for which other machines one may report; administrators only")
+    .option("--also", "keep those that are set already")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  rastro machine speaks-for ipc-07 press-1 press-2   these two and no others\n  rastro machine speaks-for ipc-07 oven --also\n  rastro machine speaks-for ipc-07                   for none but itself",
+    );
+  act(speaksFor, (id: string, machines: string[], options: SpeaksForOptions) =>
+    runSpeaksFor(terminal, id, machines, options),
+  );
 
   const list = machine
     .command("list")
@@ -33,11 +53,52 @@ async function runAdd(terminal: Terminal, id: string, options: AddOptions): Prom
   const { withHub } = await import("../client/session.ts");
   const { MachineAddRequest } = await import("../../lib/contracts/directory.ts");
   const { parseValue } = await import("../../lib/contracts/parse.ts");
-  const given = { id, publicKey: options.publicKey ?? null, speaksFor: options.speaksFor ?? [] };
+  const given = {
+    id,
+    publicKey: options.publicKey ?? null,
+    signsIn: options.neverSignsIn !== true,
+    speaksFor: options.speaksFor ?? [],
+  };
   const request = parseValue(MachineAddRequest, given, "the machine");
   const added = await withHub(terminal.env, (hub) => hub.directory.machineAdd(hub.bearer, request));
-  const secret = added.secret === null ? "It signs with its key." : `Its secret, shown this once: ${added.secret}`;
-  return { data: added, text: `${added.id} is registered. ${secret}` };
+  return { data: added, text: `${added.id} is registered. ${signInText(request.signsIn, added.secret)}` };
+}
+
+function signInText(signsIn: boolean, secret: string | null): string {
+  if (!signsIn) return "It never signs in.";
+  return secret === null ? "It signs with its key." : `Its secret, shown this once: ${secret}`;
+}
+
+async function runSpeaksFor(
+  terminal: Terminal,
+  id: string,
+  machines: string[],
+  options: SpeaksForOptions,
+): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  const { SpeaksForRequest } = await import("../../lib/contracts/directory.ts");
+  const { parseValue } = await import("../../lib/contracts/parse.ts");
+  const { speaksFor: wanted } = parseValue(SpeaksForRequest, { speaksFor: machines }, "the machines");
+  const set = await withHub(terminal.env, async ({ directory, bearer }) => {
+    const registered = await directory.machineList(bearer);
+    requireRegistered([id, ...wanted], registered);
+    const before = options.also ? (registered.find(({ name }) => name === id)?.speaksFor ?? []) : [];
+    return directory.speaksFor(bearer, id, { speaksFor: [...before, ...wanted] });
+  });
+  const others = set.speaksFor.filter((machine) => machine !== id);
+  return { data: set, text: `${id} speaks for itself${others.length === 0 ? " only" : ` and ${others.join(", ")}`}.` };
+}
+
+/** The directory takes any name; here one that nobody bears is a typing error. */
+function requireRegistered(names: string[], registered: { name: string }[]): void {
+  const unknown = names.find((name) => !registered.some((machine) => machine.name === name));
+  if (unknown === undefined) return;
+  throw new RastroError({
+    code: "unknown_machine",
+    message: `Setting for which machines one speaks failed: no machine ${unknown} is registered (rastro machine add ${unknown}).`,
+    given: unknown,
+    expected: "the id of a registered machine",
+  });
 }
 
 async function runList(terminal: Terminal): Promise<Outcome> {

@@ -7,6 +7,7 @@ import { addEntryCommands } from "./entry.ts";
 import type { Act } from "./groups.ts";
 import { addMachineCommands } from "./machine.ts";
 import { printProblem, runAction } from "./run.ts";
+import { addReplayCommand } from "./replay.ts";
 import { addSignInCommands } from "./sign-in.ts";
 import { addUserCommands } from "./user.ts";
 
@@ -64,6 +65,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addCommandCommands(groups);
   addEntryCommands(groups);
   addAuditCommands(groups);
+  addReplayCommand(groups);
   for (const command of withChildren(program)) {
     command.exitOverride((error) => {
       throw new UsageFault(error, command);
