@@ -39,6 +39,8 @@ async function start(context: ProcessContext): Promise<void> {
   const hub = await startHub({
     host: settings.host,
     port: settings.mqttPort,
+    wsPort: settings.wsPort,
+    maxPacketBytes: settings.maxPacketBytes,
     authenticator: directory.credentials,
     onAccess: access.ofConnection,
     log,

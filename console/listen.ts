@@ -3,17 +3,33 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import { RastroError } from "../lib/contracts/errors.ts";
+import { forwardMqtt, type ForwardMqttOptions } from "./forward-mqtt.ts";
 
 export type Listening = { port: number; close(): Promise<void> };
 
-/** Opens the console's port. @throws RastroError `port_taken`, with what to do. */
-export async function listen(app: Hono, o: { host: string; port: number }): Promise<Listening> {
+/**
+ * Opens the console's port.
+ *
+ * @param o.mqtt - where WebSocket connections of `/mqtt` go; without it there are none.
+ * @throws RastroError `port_taken`, with what to do.
+ */
+export async function listen(
+  app: Hono,
+  o: { host: string; port: number; mqtt?: ForwardMqttOptions },
+): Promise<Listening> {
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  const forwarded = o.mqtt === undefined ? null : forwardMqtt(server, o.mqtt);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(explain(error, o)));
     server.listen(o.port, o.host, () => resolve());
   });
-  return { port: (server.address() as AddressInfo).port, close: () => close(server) };
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => {
+      forwarded?.close();
+      return close(server);
+    },
+  };
 }
 
 function close(server: Server): Promise<void> {

@@ -5,7 +5,8 @@ import { createConsole } from "./server.ts";
 
 await runProcess("console", async ({ settings, log, onStop }) => {
   const app = createConsole({ runFiles: () => listRunFiles(settings.data), fetch });
-  const server = await listen(app, { host: settings.host, port: settings.httpPort });
+  const mqtt = { hub: { host: settings.host, port: settings.wsPort }, log };
+  const server = await listen(app, { host: settings.host, port: settings.httpPort, mqtt });
   onStop(() => server.close());
   log.info({ host: settings.host, port: server.port }, "the console listens");
 });

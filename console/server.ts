@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import type { Problem } from "../lib/contracts/errors.ts";
 import type { RunFile } from "../lib/runtime/run-files.ts";
 import { forwardDirectory } from "./forward.ts";
 import { askProcesses } from "./readiness.ts";
@@ -9,9 +10,15 @@ const INDEX = {
   offers: {
     "GET /healthz": "200 while this server runs",
     "GET /readyz": "200 when every process of the hub is ready, else 503; lists each one",
+    "/mqtt": "MQTT 3.1.1 over WebSocket, handed on to the hub",
     "/directory/*": "the directory: sessions, set-up, users, machines, time",
   },
 } as const;
+
+const NO_WEBSOCKET: Problem = {
+  code: "schema",
+  message: "Connecting to /mqtt failed: it speaks MQTT over WebSocket only, with the subprotocol mqtt.",
+};
 
 /**
  * The console's server: health over all processes and the way to the directory.
@@ -30,6 +37,10 @@ export function createConsole(o: { runFiles: () => RunFile[]; fetch: typeof glob
   app.get("/readyz", async (context) => {
     const state = await askProcesses(o);
     return context.json(state, state.ready ? 200 : 503);
+  });
+  app.get("/mqtt", (context) => {
+    context.header("upgrade", "websocket");
+    return context.json(NO_WEBSOCKET, 426);
   });
   const directoryUrl = () => o.runFiles().find((file) => file.name === "broker")?.url ?? null;
   app.route("/", forwardDirectory({ directoryUrl, fetch: o.fetch }));

@@ -14,6 +14,8 @@ export type Settings = {
   mqttPort: number;
   wsPort: number;
   httpPort: number;
+  /** The longest MQTT packet that the hub takes in, bytes. */
+  maxPacketBytes: number;
   /** Port of this process's own health server. */
   healthPort: number;
   brokerUrl: string;
@@ -39,6 +41,11 @@ const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
 /** Never repeated in a message, whatever is wrong with them. */
 const SECRET_VARIABLES = new Set(["RASTRO_ADMIN_PASSWORD", "RASTRO_BROKER_URL"]);
 
+/** What our own batches of events need, and what MQTT can say (MQTT 3.1.1 §2.2.3). */
+const SMALLEST_PACKET_BOUND = 128 * 1024;
+const LARGEST_PACKET = 268_435_455;
+const PACKET_BOUND = `bytes from ${SMALLEST_PACKET_BOUND} to ${LARGEST_PACKET}`;
+
 const port = (preset: number) =>
   z
     .string()
@@ -56,6 +63,12 @@ const Variables = z.object({
   RASTRO_MQTT_PORT: port(1883),
   RASTRO_WS_PORT: port(8083),
   RASTRO_HTTP_PORT: port(8080),
+  RASTRO_MAX_PACKET_BYTES: z
+    .string()
+    .regex(/^\d{5,9}$/, PACKET_BOUND)
+    .transform(Number)
+    .refine((value) => value >= SMALLEST_PACKET_BOUND && value <= LARGEST_PACKET, PACKET_BOUND)
+    .default(256 * 1024),
   RASTRO_HEALTH_PORT: port(0),
   RASTRO_BROKER_URL: z
     .string()
@@ -87,6 +100,7 @@ export function readSettings(environment: Environment): Settings {
     mqttPort: variables.RASTRO_MQTT_PORT,
     wsPort: variables.RASTRO_WS_PORT,
     httpPort: variables.RASTRO_HTTP_PORT,
+    maxPacketBytes: variables.RASTRO_MAX_PACKET_BYTES,
     healthPort: variables.RASTRO_HEALTH_PORT,
     brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(variables.RASTRO_HOST, variables.RASTRO_MQTT_PORT),
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,

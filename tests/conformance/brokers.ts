@@ -58,6 +58,7 @@ async function startOurs(users: Users, persistence?: unknown): Promise<Broker> {
     port: 0,
     authenticator: fixedAuthenticator(principals),
     log: SILENT,
+    systemTopicsMs: 1000,
     ...(persistence === undefined ? {} : { persistence }),
   });
   return withClients(
@@ -93,7 +94,7 @@ async function startMosquitto(): Promise<Broker | null> {
   const folder = await mkdtemp(join(tmpdir(), "rastro-mosquitto-"));
   const port = await freePort();
   const configuration = join(folder, "mosquitto.conf");
-  await writeFile(configuration, `listener ${port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n`);
+  await writeFile(configuration, `listener ${port} 127.0.0.1\n${MOSQUITTO_CONFIGURATION.join("\n")}\n`);
   const child = spawn(binary, ["-c", configuration], { stdio: ["ignore", "ignore", "pipe"] });
   await running(child);
   return withClients(
@@ -107,6 +108,14 @@ async function startMosquitto(): Promise<Broker | null> {
     },
   );
 }
+
+/** As our hub is: packets up to 256 KiB, no waiting for more to send, and figures often enough for a test. */
+const MOSQUITTO_CONFIGURATION = [
+  "allow_anonymous true",
+  "set_tcp_nodelay true",
+  "max_packet_size 262144",
+  "sys_interval 1",
+];
 
 function findMosquitto(): string | null {
   const folders = [

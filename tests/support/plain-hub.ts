@@ -1,8 +1,7 @@
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { onTestFinished } from "vitest";
 import type { AccessEvent } from "../../broker/access-events.ts";
-import type { Authenticator } from "../../broker/admission.ts";
-import { type Hub, startHub } from "../../broker/start-hub.ts";
+import { type Hub, type HubOptions, startHub } from "../../broker/start-hub.ts";
 import type { Profile } from "../../lib/contracts/directory.ts";
 import { type Inbox, inboxOf } from "./inbox.ts";
 import { fixedAuthenticator, principal } from "./principals.ts";
@@ -21,18 +20,17 @@ export type PlainHub = {
 
 export async function startPlainHub(
   users: Readonly<Record<string, Profile>>,
-  o: { authenticator?: Authenticator; systemTopicsMs?: number; connectTimeoutMs?: number } = {},
+  o: Partial<HubOptions> = {},
 ): Promise<PlainHub> {
   const access: AccessEvent[] = [];
   const principals = Object.entries(users).map(([name, profile]) => principal(name, profile));
   const hub = await startHub({
     host: "127.0.0.1",
     port: 0,
-    authenticator: o.authenticator ?? fixedAuthenticator(principals),
+    authenticator: fixedAuthenticator(principals),
     log: SILENT,
     onAccess: (event) => access.push(event),
-    ...(o.systemTopicsMs === undefined ? {} : { systemTopicsMs: o.systemTopicsMs }),
-    ...(o.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: o.connectTimeoutMs }),
+    ...o,
   });
   const clients: MqttClient[] = [];
   const raws: RawMqtt[] = [];

@@ -147,7 +147,7 @@ async function startBareSink(data: string, onMessage: OnMessage): Promise<Far> {
 async function startHub(env: NodeJS.ProcessEnv, onMessage: OnMessage): Promise<Far> {
   const port = await freePort();
   const password = randomBytes(12).toString("hex");
-  const hubEnv = { ...env, RASTRO_MQTT_PORT: String(port) };
+  const hubEnv = { ...env, RASTRO_MQTT_PORT: String(port), RASTRO_WS_PORT: "0" };
   const settings = readSettings({ ...hubEnv, RASTRO_ADMIN_PASSWORD: password });
   await prepare({ settings, log, now: Date.now, random: randomBytes });
   const hub = await startChild("broker/main.ts", hubEnv);

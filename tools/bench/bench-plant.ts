@@ -36,6 +36,7 @@ export async function startBenchPlant(mains: readonly string[], machine = "bench
     RASTRO_DATA: data,
     RASTRO_MACHINE: machine,
     RASTRO_MQTT_PORT: String(await freePort()),
+    RASTRO_WS_PORT: "0",
     RASTRO_LOG_LEVEL: "warn",
   };
   const settings = readSettings({ ...environment, RASTRO_ADMIN_PASSWORD: password });

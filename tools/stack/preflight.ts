@@ -28,13 +28,18 @@ export async function preflight(env: NodeJS.ProcessEnv): Promise<Cleared> {
       variable: "RASTRO_MQTT_PORT",
       use: "MQTT",
     });
+    const wsPort = await checkPort(settings.host, {
+      port: settings.wsPort,
+      variable: "RASTRO_WS_PORT",
+      use: "MQTT over WebSocket",
+    });
     const httpPort = await checkPort(settings.host, {
       port: settings.httpPort,
       variable: "RASTRO_HTTP_PORT",
       use: "the console",
     });
     await removeOldRunFiles(settings.data);
-    return { settings: { ...settings, mqttPort, httpPort }, release };
+    return { settings: { ...settings, mqttPort, wsPort, httpPort }, release };
   } catch (error) {
     await release();
     throw error;

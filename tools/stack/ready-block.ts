@@ -2,6 +2,7 @@
 export type ReadyFacts = {
   consoleUrl: string;
   mqttUrl: string;
+  wsUrl: string;
   dataFolder: string;
   machine: string;
   /** The one-time code while there is no administrator; null once there is one. */
@@ -18,6 +19,7 @@ export function readyBlock(facts: ReadyFacts): string {
   const rows: [string, string][] = [
     ["Console", facts.consoleUrl],
     ["MQTT", `${facts.mqttUrl} (MQTT 3.1.1)`],
+    ["WebSocket", `${facts.wsUrl} (MQTT 3.1.1), and /mqtt of the console`],
     ["Sign in", signInText(facts)],
     ["Data", facts.dataFolder],
     ["Machine", `${facts.machine} (this computer); all of them: npm run rastro -- machine list`],

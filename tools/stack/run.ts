@@ -101,6 +101,7 @@ async function sayReady(o: StackOptions, output: Output, settings: Settings, pre
     readyBlock({
       consoleUrl: `http://${host}:${settings.httpPort}`,
       mqttUrl: `mqtt://${host}:${settings.mqttPort}`,
+      wsUrl: `ws://${host}:${settings.wsPort}`,
       dataFolder: settings.data,
       machine: prepared.machine,
       setupCode: prepared.setupCode,
@@ -120,6 +121,7 @@ function childEnvironment(env: NodeJS.ProcessEnv, settings: Settings, root: stri
     RASTRO_DATA: settings.data,
     RASTRO_MACHINE: settings.machine,
     RASTRO_MQTT_PORT: String(settings.mqttPort),
+    RASTRO_WS_PORT: String(settings.wsPort),
     RASTRO_HTTP_PORT: String(settings.httpPort),
   };
 }

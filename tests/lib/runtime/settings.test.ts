@@ -61,6 +61,8 @@ describe("settings", () => {
     ["RASTRO_MQTT_PORT", "65536"],
     ["RASTRO_WS_PORT", "-1"],
     ["RASTRO_HTTP_PORT", "http"],
+    ["RASTRO_MAX_PACKET_BYTES", "8192"],
+    ["RASTRO_MAX_PACKET_BYTES", "1MB"],
     ["RASTRO_HEALTH_PORT", "1e3"],
     ["RASTRO_HOST", "0.0.0.0"],
     ["RASTRO_HOST", "192.168.0.7"],

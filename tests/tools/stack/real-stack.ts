@@ -31,6 +31,7 @@ export async function startStack(env: Record<string, string>, [command, args] = 
       PATH: process.env["PATH"],
       HOME: process.env["HOME"],
       RASTRO_MQTT_PORT: "0",
+      RASTRO_WS_PORT: "0",
       RASTRO_HTTP_PORT: "0",
       RASTRO_MACHINE: "press-9",
       ...env,

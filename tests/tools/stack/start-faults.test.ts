@@ -26,6 +26,7 @@ async function start(settings: Record<string, string>) {
     PATH: process.env["PATH"],
     RASTRO_DATA: data,
     RASTRO_MQTT_PORT: "0",
+    RASTRO_WS_PORT: "0",
     RASTRO_HTTP_PORT: "0",
     ...settings,
   };
@@ -65,6 +66,7 @@ describe("a start that cannot be says why in one sentence, exits with 1 and star
 
   test.each([
     ["RASTRO_MQTT_PORT", "MQTT"],
+    ["RASTRO_WS_PORT", "MQTT over WebSocket"],
     ["RASTRO_HTTP_PORT", "the console"],
   ])("a taken port: %s", async (variable, use) => {
     const { server, port } = await takePort();
