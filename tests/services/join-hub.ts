@@ -45,7 +45,7 @@ export async function joinAsService(hub: TestHub, service: Keyed, store: Store) 
 }
 
 /** A person (or `local-admin`) with a session: asks services as the command line does. */
-export async function joinAsPerson(hub: TestHub, name: string) {
+export async function joinAsPerson(hub: TestHub, name: string, now: () => number = Date.now) {
   const session = await hub.signIn(name);
   const link = await hub.link(session.user, () => session.token);
   const requester = createRequester({ link, user: session.user, session: session.session, newId: v7, now });
