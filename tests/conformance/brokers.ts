@@ -49,7 +49,7 @@ export async function startFor(test: TestContext, start: StartBroker, users: Use
   return broker;
 }
 
-const CONTROL_NOT_RUN = "control not run: mosquitto is not installed (Debian: apt-get install mosquitto)";
+export const CONTROL_NOT_RUN = "control not run: mosquitto is not installed (Debian: apt-get install mosquitto)";
 
 async function startOurs(users: Users, persistence?: unknown): Promise<Broker> {
   const principals = Object.entries(users).map(([name, profile]) => principal(name, profile));
@@ -117,7 +117,8 @@ const MOSQUITTO_CONFIGURATION = [
   "sys_interval 1",
 ];
 
-function findMosquitto(): string | null {
+/** Path of the program; null where it is not installed. */
+export function findMosquitto(): string | null {
   const folders = [
     ...(process.env["PATH"] ?? "").split(delimiter),
     "/usr/sbin",
@@ -137,7 +138,7 @@ function isExecutable(file: string): boolean {
 }
 
 /** Resolves once Mosquitto says on stderr that it runs. */
-function running(child: ChildProcess): Promise<void> {
+export function running(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = "";
     child.stderr?.on("data", (chunk: Buffer) => {
@@ -149,7 +150,8 @@ function running(child: ChildProcess): Promise<void> {
   });
 }
 
-function freePort(): Promise<number> {
+/** A port of loopback that was free a moment ago. */
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer();
     server.listen(0, "127.0.0.1", () => {

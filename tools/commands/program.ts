@@ -1,6 +1,7 @@
 import { Command, type CommanderError } from "commander";
 import { EXIT, EXIT_CODES_HELP, type Outcome } from "../client/outcome.ts";
 import type { Terminal } from "../client/terminal.ts";
+import { addAclCommand } from "./acl.ts";
 import { addAuditCommands } from "./audit.ts";
 import { addCommandCommands } from "./command.ts";
 import { addEntryCommands } from "./entry.ts";
@@ -66,6 +67,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addEntryCommands(groups);
   addAuditCommands(groups);
   addReplayCommand(groups);
+  addAclCommand(groups);
   for (const command of withChildren(program)) {
     command.exitOverride((error) => {
       throw new UsageFault(error, command);
