@@ -1,5 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type CommandView, isOpen } from "../../lib/contracts/commands.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
 import { Uuid7 } from "../../lib/contracts/names.ts";
 import { OPERATIONS, type RequestOf } from "../../lib/contracts/operations.ts";
 import { parseValue } from "../../lib/contracts/parse.ts";
@@ -16,7 +17,9 @@ type Request = RequestOf<"fleet", "command-send">;
 
 /** The fleet concludes from silence some seconds after a command's own times. */
 const MARGIN_MS = 15_000;
-/** A ping is back within milliseconds, others take their time. */
+/** How long one question after its state may take. */
+const ASK_TIMEOUT_MS = 3000;
+/** Pauses between questions: a ping is back within milliseconds, others take their time. */
 const ASK_MS = { first: 40, longest: 1000 } as const;
 
 export async function runSend(
@@ -62,12 +65,20 @@ async function follow(
       ms = Math.min(ASK_MS.longest, ms * 1.5)
     ) {
       await pause(ms);
-      view = await hub.call("fleet", "command-show", { id });
+      view = await hub.call("fleet", "command-show", { id }, { timeoutMs: ASK_TIMEOUT_MS }).catch(orAgain(view));
     }
     return view;
   } finally {
     spinner.stop();
   }
+}
+
+/** A fleet or hub that is being started anew does not end the waiting: the command goes on without whoever waits. */
+function orAgain(view: CommandView): (error: unknown) => CommandView {
+  return (error) => {
+    if (error instanceof RastroError && (error.code === "timeout" || error.code === "not_reachable")) return view;
+    throw error;
+  };
 }
 
 export async function runList(terminal: Terminal, machine: string | undefined, options: ListOptions): Promise<Outcome> {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import { foldersOf } from "../../../lib/runtime/folders.ts";
-import { loadOrCreateKey } from "../../../lib/runtime/keys.ts";
+import { type KeyPair, loadOrCreateKey, writePublicKey } from "../../../lib/runtime/keys.ts";
 import { readRunFile, writeRunFile } from "../../../lib/runtime/run-files.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { startTestHub, type TestHub } from "../../support/hub.ts";
@@ -11,12 +11,17 @@ import { Supervised } from "../../support/supervised.ts";
 
 export const MACHINE = "ipc-07";
 
-/** A real agent as a process of its own, registered at a real hub that can be taken away and brought back. */
-export async function startPlantWithAgent() {
+/**
+ * A real agent as a process of its own, registered at a real hub that can be taken away and brought back.
+ *
+ * @param o.pinned - the fleet's command key that the agent was given when it joined.
+ */
+export async function startPlantWithAgent(o: { pinned?: KeyPair } = {}) {
   const data = await mkdtemp(join(tmpdir(), "rastro-agent-"));
   const folders = foldersOf(data);
   const key = await loadOrCreateKey(folders.agentKey(MACHINE));
   const publicKey = key.publicRaw.toString("base64");
+  if (o.pinned !== undefined) await writePublicKey(folders.agentPinnedFleetKey(MACHINE), o.pinned.publicRaw);
 
   let hub = await openHub(data, 0);
   const { port } = hub.hub;

@@ -52,6 +52,14 @@ describe("wrong usage exits with 2 and says in one sentence what is expected", (
     [["user", "add", "ana", "--profile", "king", "--password-stdin"], 'profile is "king"'],
     [["user", "add", "ana", "--profile", "operator"], "standard input is no terminal"],
     [["machine", "add", "press.1"], 'id is "press.1"'],
+    [["command", "send", "ipc-07", "reboot"], 'Reading the command failed: name is "reboot"; expected:'],
+    [["command", "send", "ipc.07", "ping"], 'machine is "ipc.07"'],
+    [["command", "send", "ipc-07", "ping", "--args", "{"], '--args is "{"; expected: a JSON object.'],
+    [["command", "send", "ipc-07", "ping", "--args", "[]"], "args is []"],
+    [["command", "send", "ipc-07", "ping", "--valid", "1.5"], '--valid is "1.5"; expected: a whole number of seconds.'],
+    [["command", "send", "ipc-07", "ping", "--valid", "86400"], "validMs is 86400000"],
+    [["command", "send", "ipc-07"], "missing required argument 'name'"],
+    [["command", "show", "12"], "expected: a lower-case UUID version 7."],
   ])("%j", async (args, sentence) => {
     const { stdout, stderr, exit } = await rastro(args, env);
     expect(stderr).toContain(sentence);
@@ -101,6 +109,10 @@ describe("help", () => {
       ["COUNT_FIX", "rastro entry correct"],
     ],
     [["audit", "verify"], ["rastro audit verify --book production --json"]],
+    [
+      ["command", "send"],
+      ["--no-wait", "rastro command send press-1 ping", "system-info  asks for system"],
+    ],
     [["setup"], ["rastro setup --code"]],
   ])("of %j goes to stdout with examples and exits with 0", async (args, parts) => {
     const { stdout, stderr, exit } = await rastro([...args, "--help"], env);
