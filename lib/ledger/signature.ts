@@ -16,6 +16,15 @@ export function sign(privateKey: KeyObject, bytes: Uint8Array): string {
   return signBytes(null, bytes, privateKey).toString("base64");
 }
 
+/** As {@link sign}, on another thread; for whoever signs thousands a second. */
+export function signAside(privateKey: KeyObject, bytes: Uint8Array): Promise<string> {
+  return new Promise((resolve, reject) => {
+    signBytes(null, bytes, privateKey, (error, signature) =>
+      error === null ? resolve(signature.toString("base64")) : reject(error),
+    );
+  });
+}
+
 /**
  * Whether the signature fits. False for a key or signature of a wrong length or form; never throws.
  *

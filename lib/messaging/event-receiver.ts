@@ -7,6 +7,9 @@ import { filters, type OutboxOwner, parseEvents, topics } from "../contracts/top
 import type { Link } from "./link.ts";
 import { firstBytes, type Refused, refusedOf } from "./refused.ts";
 
+/** An outbox that events came from before, and the dseq that is due from it. */
+export type DueSender = { kind: "machine" | "service"; name: string; epoch: string; next: number };
+
 /** Counters since the start. */
 export type ReceiverState = { batches: number; refused: number; dropped: number; failed: number; waiting: number };
 
@@ -28,10 +31,12 @@ type Queue = { owner: OutboxOwner; batches: EventBatch[]; working: Promise<void>
  * Takes the batches of every outbox of a book and answers with receipts: one batch of a sender at a time and in
  * order, different senders side by side.
  *
- * A batch that cannot be taken now (too much waits, or `receive` fails) is dropped and logged, and no receipt is
+ * A batch that cannot be taken now (too much waits, or taking it in fails) is dropped and logged, and no receipt is
  * given: its sender has it on disk and sends it again. Receipts that cannot be sent are dropped for the same reason.
  *
  * @param o.receive - resolves after the synced write; `from` is the name that the broker vouches for.
+ * @param o.due - asked once, at the start. Each of these senders is told what is due next: what it sent while nobody
+ *   received it sends again at once, and not when it notices the silence.
  * @param o.onRefused - a batch that is no batch; its sender was authenticated by the broker.
  * @throws RastroError `not_allowed` when the broker does not let this service have the book's events.
  */
@@ -39,6 +44,7 @@ export async function receiveEvents(o: {
   link: Link;
   book: BookName;
   receive: (from: string, batch: EventBatch) => Promise<ReceiptBatch>;
+  due?: () => Promise<DueSender[]>;
   onRefused: (refused: Refused) => void;
   log: Logger;
 }): Promise<EventReceiver> {
@@ -107,13 +113,28 @@ export async function receiveEvents(o: {
     }
   }
 
+  async function askForDue(): Promise<void> {
+    try {
+      for (const { kind, name, epoch, next } of (await o.due?.()) ?? []) {
+        if (closed) return;
+        const batch: ReceiptBatch = { v: 1, epoch, receipts: [], resend: { from: next } };
+        const topic = topics.receipts({ kind: `${kind}s`, name }, o.book);
+        await o.link.publish(topic, JSON.stringify(batch), { qos: 1 });
+      }
+    } catch (error) {
+      // They send again by themselves, when they notice the silence or the new connection.
+      o.log.info({ code: toProblem(error).code }, "not every sender was asked for what is due");
+    }
+  }
+
   await o.link.subscribe(filters.eventsFor(o.book), take);
+  const asking = askForDue();
   return {
     state: () => ({ ...counts }),
     async close() {
       closed = true;
       for (const queue of queues.values()) counts.waiting -= queue.batches.splice(0).length;
-      await Promise.all([...queues.values()].map((queue) => queue.working));
+      await Promise.all([asking, ...[...queues.values()].map((queue) => queue.working)]);
     },
   };
 }

@@ -1,10 +1,10 @@
 import type { Logger } from "pino";
 import { toProblem } from "../contracts/errors.ts";
-import { type EventBatch, ReceiptBatch } from "../contracts/events.ts";
+import { ReceiptBatch } from "../contracts/events.ts";
 import { parseJson } from "../contracts/parse.ts";
 import { type OutboxOwner, topics } from "../contracts/topics.ts";
 import type { Link } from "./link.ts";
-import type { OutboxPort } from "./outbox-port.ts";
+import type { OutboxEntry, OutboxPort } from "./outbox-port.ts";
 import { firstBytes } from "./refused.ts";
 import { createSendWindow } from "./send-window.ts";
 import { type After, after as systemAfter, createSignal } from "./timing.ts";
@@ -45,6 +45,8 @@ export type OutboxSenderOptions = {
   batchBytes?: number;
   /** Without any receipt for so long, what was sent counts as lost. */
   receiptTimeoutMs?: number;
+  /** How long an event may wait for others to go with it, ms; 0 when left out. */
+  gatherMs?: number;
   after?: After;
 };
 
@@ -73,6 +75,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   const windowEvents = o.windowEvents ?? 512;
   const batchEvents = o.batchEvents ?? 128;
   const receiptTimeoutMs = o.receiptTimeoutMs ?? 5000;
+  const gatherMs = o.gatherMs ?? 0;
   const after = o.after ?? systemAfter;
   const window = createSendWindow();
   const changed = createSignal();
@@ -82,6 +85,8 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   let silences = 0;
   let resendAsked: number | null = null;
   let endPause: (() => void) | null = null;
+  let endGathering: (() => void) | null = null;
+  let moreWaits = false;
   let stopped = false;
   let subscribed = false;
   let cancelSilence: (() => void) | null = null;
@@ -99,37 +104,42 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
     const room = (silences > 0 ? PROBE_EVENTS : windowEvents) - window.events;
     const full = room <= 0 || window.batches >= WINDOW_BATCHES || unacknowledged >= UNACKNOWLEDGED;
     if (full || !subscribed || !link.connected || endPause) return false;
+    if (endGathering && !moreWaits) return false;
     const { generation, cursor } = window;
-    const entries = await readEntries(cursor, Math.min(room, batchEvents));
+    const { entries, floor } = await readEntries(cursor, Math.min(room, batchEvents));
     // While the store was read a receiver may have asked for something else, or the connection may have gone.
     if (generation !== window.generation || stopped || !link.connected) return !stopped && link.connected;
+    moreWaits = entries.length === Math.min(room, batchEvents);
     if (entries.length === 0) return false;
     window.sent(entries);
     watchForSilence();
-    void publish({ v: 1, epoch: outbox.epoch, floor: outbox.floor(), events: entries.map((entry) => entry.signed) });
+    void publish(entries, floor);
     return true;
   }
 
+  /** The floor is read after the entries: reading may raise it past what is lost. */
   async function readEntries(from: number | null, maxEvents: number) {
     try {
-      return await outbox.read({ from, maxEvents, maxBytes: o.batchBytes ?? 64 * 1024 });
+      const entries = await outbox.read({ from, maxEvents, maxBytes: o.batchBytes ?? 64 * 1024 });
+      return { entries, floor: outbox.floor() };
     } catch (error) {
       fault("the outbox cannot be read", error);
       pause();
-      return [];
+      return { entries: [], floor: 0 };
     }
   }
 
-  async function publish(batch: EventBatch): Promise<void> {
+  async function publish(entries: readonly OutboxEntry[], floor: number): Promise<void> {
     const { generation } = window;
     unacknowledged += 1;
     try {
-      await link.publish(topics.events(owner, outbox.book), JSON.stringify(batch), { qos: 1 });
+      await link.publish(topics.events(owner, outbox.book), batchText(outbox.epoch, floor, entries), { qos: 1 });
       counts.batches += 1;
-      counts.events += batch.events.length;
+      counts.events += entries.length;
     } catch (error) {
-      lastError = toProblem(error).message;
+      // What became of a connection that is not the present one says nothing about the present one.
       if (generation === window.generation) {
+        lastError = toProblem(error).message;
         window.stepBack();
         pause();
       }
@@ -181,6 +191,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   function resendFrom(from: number): void {
     if (resendAsked === from) return;
     resendAsked = from;
+    silences = 0;
     counts.resends += 1;
     o.log.info({ book: outbox.book, from }, "the receiver asks for events again");
     stepBack(Math.max(from, outbox.floor()));
@@ -201,6 +212,15 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
       lastError = `no receipt of ${outbox.book} came within ${receiptTimeoutMs} ms`;
       stepBack();
     });
+  }
+
+  function staged(): void {
+    if (gatherMs === 0) changed.raise();
+    else
+      endGathering ??= after(gatherMs, () => {
+        endGathering = null;
+        changed.raise();
+      });
   }
 
   function pause(): void {
@@ -241,7 +261,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
   return {
     start() {
       if (running) return;
-      outbox.onStaged(() => changed.raise());
+      outbox.onStaged(staged);
       link.onUp(reconnected);
       link.onDown(() => (lastError = "there is no connection to the broker"));
       void subscribe();
@@ -251,10 +271,17 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
       stopped = true;
       cancelSilence?.();
       endPause?.();
+      endGathering?.();
       changed.raise();
       await running;
       await settling;
     },
     state: () => ({ ...counts, lastError, inFlight: window.events }),
   };
+}
+
+/** The JSON of an `EventBatch`: the events are JSON already. */
+function batchText(epoch: string, floor: number, entries: readonly OutboxEntry[]): string {
+  const head = JSON.stringify({ v: 1, epoch, floor });
+  return `${head.slice(0, -1)},"events":[${entries.map((entry) => entry.text).join(",")}]}`;
 }

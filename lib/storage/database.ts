@@ -12,6 +12,7 @@ export interface Database {
   close(): Promise<void>;
   get(key: Buffer): Promise<Buffer | undefined>;
   getSync(key: Buffer): Buffer | undefined;
+  getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]>;
   /** All or nothing; on disk when it resolves. */
   batch(operations: Operation[], options: { sync: true }): Promise<void>;
   iterator(range: KeyRange): { nextv(size: number): Promise<[Buffer, Buffer][]>; close(): Promise<void> };

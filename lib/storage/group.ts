@@ -6,7 +6,10 @@ export interface Tx {
   get(key: Buffer): Buffer | undefined;
   put(key: Buffer, value: Buffer): void;
   del(key: Buffer): void;
-  /** Runs once the stage is on disk, before its `write` resolves; never if it is dropped. Must not throw. */
+  /**
+   * Runs once the stage is on disk, before its `write` resolves (or rejects, where only what belongs to the batch could
+   * not be written); never if it is dropped. Must not throw.
+   */
   onCommit(effect: () => void): void;
 }
 

@@ -1,6 +1,6 @@
 import type { EventBatch } from "../contracts/events.ts";
-import { keys, readU64, u64 } from "./keys.ts";
-import type { Tx } from "./store.ts";
+import { keys, POSITIONS, readU64, u64 } from "./keys.ts";
+import type { Store, Tx } from "./store.ts";
 
 /**
  * Where an event stands in its outbox, seen from the book: `next` is the one that was due, `gap` the first that the
@@ -30,6 +30,16 @@ function kindOf(dseq: number | null, last: number, floor: number): Standing["kin
 /** Notes that everything up to `dseq` of this outbox is in the book, or known to be lost. */
 export function advance(tx: Tx, from: string, epoch: string, dseq: number): void {
   tx.put(keys.position(from, epoch), u64(dseq));
+}
+
+/** Every outbox that something came from, with the dseq that is due next. */
+export async function* duePositions(
+  store: Pick<Store, "range">,
+): AsyncGenerator<{ name: string; epoch: string; next: number }> {
+  for await (const [key, value] of store.range(POSITIONS)) {
+    const [name = "", epoch = ""] = key.toString("latin1", 1).split("/");
+    yield { name, epoch, next: readU64(value) + 1 };
+  }
 }
 
 /**

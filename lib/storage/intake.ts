@@ -6,7 +6,7 @@ import { LedgerError } from "../ledger/error.ts";
 import type { RecordAdded } from "../ledger/record.ts";
 import type { Book } from "./book.ts";
 import { type Checked, checkEvent, keepSenderKeys } from "./intake-check.ts";
-import { advance, positionsOf, type Standing, standingOf } from "./intake-position.ts";
+import { advance, duePositions, positionsOf, type Standing, standingOf } from "./intake-position.ts";
 import { bookOwnEvent } from "./own-event.ts";
 import { quarantine } from "./quarantine.ts";
 import { receiptFor } from "./receipts.ts";
@@ -45,6 +45,8 @@ export type Intake = {
    *   even the first event could be booked; when later ones could not, the earlier ones get their receipts.
    */
   receive(from: string, batch: EventBatch): Promise<ReceiptBatch>;
+  /** Every outbox of a good name that something came from, with the dseq that is due next. */
+  due(): Promise<{ kind: "machine" | "service"; name: string; epoch: string; next: number }[]>;
 };
 
 /** What both books do with what arrives from outboxes. */
@@ -67,6 +69,14 @@ export function createIntake(o: IntakeOptions): Intake {
         }
       }
       return answer(arrival, await Promise.all(taken));
+    },
+    async due() {
+      const found = [];
+      for await (const position of duePositions(o.store)) {
+        const { kind, active } = o.principalOf(position.name) ?? { kind: "person", active: false };
+        if (active && kind !== "person") found.push({ kind, ...position });
+      }
+      return found;
     },
   };
 }

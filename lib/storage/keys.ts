@@ -38,6 +38,9 @@ export const keys = {
 /** The range of all records. */
 export const RECORDS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("r"), lt: Buffer.from("s") };
 
+/** The range of the positions in all outboxes that were received from. */
+export const POSITIONS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("p"), lt: Buffer.from("q") };
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 export function isUuid(id: string): boolean {
@@ -48,6 +51,12 @@ export function isUuid(id: string): boolean {
 export function idBytes(id: string): Buffer {
   if (!isUuid(id)) throw new RangeError(`Building a key failed: "${id}" is no lower-case UUID.`);
   return Buffer.from(id.replaceAll("-", ""), "hex");
+}
+
+/** The UUID whose bytes these begin with. */
+export function idText(bytes: Buffer): string {
+  const hex = bytes.toString("hex", 0, 16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
 /** An unsigned 64-bit number, big-endian; safe integers only. */

@@ -1,7 +1,8 @@
-import type { Event, EventDraft, Receipt, SignedEvent } from "../contracts/events.ts";
+import type { Event, EventDraft, Receipt } from "../contracts/events.ts";
 import { RastroError } from "../contracts/errors.ts";
 import type { BookName } from "../contracts/names.ts";
 import { canonicalText } from "../ledger/canonical.ts";
+import { decodeStaged, encodeStaged, type StagedEvent } from "./outbox-event.ts";
 import { isUuid, keys, readU64, u64 } from "./keys.ts";
 import { decodeState, encodeState, newOutboxState, type OutboxState } from "./outbox-state.ts";
 import type { Store, Tx } from "./store.ts";
@@ -19,20 +20,22 @@ export type OutboxOptions = {
   name: string;
   /** Software and version: `src.app`. */
   app: string;
-  /** Null for a device that cannot sign. */
-  sign: ((bytes: Uint8Array) => string) | null;
+  /** The same bytes give the same signature, as Ed25519 does. Null for a device that cannot sign. */
+  sign: ((bytes: Uint8Array) => string | Promise<string>) | null;
   random: (length: number) => Buffer;
   now: () => number;
 };
 
-export type OutboxEntry = { dseq: number; id: string; signed: SignedEvent };
+/** `text`: the JSON of a `SignedEvent` with the event in its canonical form. */
+export type OutboxEntry = { dseq: number; id: string; text: string };
 
 /** What is kept with a settled event. `at` is when the receipt came, ms. */
 type Settled = { at: number; receipt: Receipt };
 
 /**
  * Events on their way to one book. An event is staged in the same batch as the change that it tells of, numbered
- * without a gap, waits until its receipt comes and is kept sealed with it for at least 30 days after.
+ * without a gap, waits until its receipt comes and is kept sealed with it for at least 30 days after. It is signed when
+ * it is read for sending: see docs/decisions/0011-signed-when-sent.md.
  *
  * All state lies under keys: a process that is killed loses nothing that a `write` had resolved, and keeps nothing
  * of what had not been written.
@@ -64,24 +67,23 @@ export class Outbox {
   }
 
   /**
-   * Gives an event its place, signs it and puts it into the caller's stage.
+   * Gives an event its place and puts it into the caller's stage.
    *
    * @throws LedgerError `not-canonical`; RastroError `id_conflict` when the outbox holds an event of this id.
    */
-  stage(tx: Tx, draft: EventDraft): SignedEvent {
+  stage(tx: Tx, draft: EventDraft): Event {
     const { book, epoch } = this;
     const state = this.#state(tx);
     const dseq = state.next;
     const event = this.#complete(draft, dseq);
-    if (tx.get(keys.outbox.id(book, event.id)) !== undefined) throw idTaken(event.id, epoch);
-    const text = canonicalText(event);
-    const signed = { event, sig: this.#o.sign === null ? null : this.#o.sign(Buffer.from(text)) };
-    const bytes = Buffer.from(`{"event":${text},"sig":${JSON.stringify(signed.sig)}}`);
+    const idKey = keys.outbox.id(book, event.id);
+    if (tx.get(idKey) !== undefined) throw idTaken(event.id, epoch);
+    const bytes = encodeStaged(event.id, canonicalText(event));
     tx.put(keys.outbox.event(book, dseq), bytes);
-    tx.put(keys.outbox.id(book, event.id), u64(dseq));
+    tx.put(idKey, u64(dseq));
     this.#put(tx, { ...state, next: dseq + 1, waiting: state.waiting + 1, bytes: state.bytes + bytes.length });
     tx.onCommit(() => this.#notify());
-    return signed;
+    return event;
   }
 
   /** The lowest dseq that {@link Outbox.read} can still give; the next one to be staged when nothing is kept. */
@@ -93,30 +95,33 @@ export class Outbox {
    * Events in order and without a gap, waiting and sealed alike from `from` on; from the first that waits with null.
    * At least one event is given if there is any, however large.
    *
-   * Where the store has lost an event, reading stops before it until those before it have their receipts; then the
-   * floor rises past it, which tells the receiver of the loss.
+   * Where the store has lost or altered an event, reading stops before it until those before it have their receipts;
+   * then the floor rises past it, which tells the receiver of the loss.
    */
   async read(o: { from: number | null; maxEvents: number; maxBytes: number }): Promise<OutboxEntry[]> {
     await this.#passLost(o.from);
     const { low, floor, next } = this.#state();
-    const entries: OutboxEntry[] = [];
-    let bytes = 0;
-    for (let dseq = Math.max(o.from ?? low, floor); dseq < next && entries.length < o.maxEvents; dseq += 1) {
-      if (o.from === null && this.#settledAt(dseq) !== null) continue;
-      const stored = await this.#o.store.get(keys.outbox.event(this.book, dseq));
-      if (stored === undefined) break;
-      bytes += stored.length;
-      if (entries.length > 0 && bytes > o.maxBytes) break;
-      const signed = JSON.parse(stored.toString()) as SignedEvent;
-      entries.push({ dseq, id: signed.event.id, signed });
+    const dseqs: number[] = [];
+    for (let dseq = Math.max(o.from ?? low, floor); dseq < next && dseqs.length < o.maxEvents; dseq += 1) {
+      if (o.from !== null || this.#settledAt(dseq) === null) dseqs.push(dseq);
     }
-    return entries;
+    const stored = await this.#o.store.getMany(dseqs.map((dseq) => keys.outbox.event(this.book, dseq)));
+    const whole: (StagedEvent & { dseq: number })[] = [];
+    let bytes = 0;
+    for (const [index, dseq] of dseqs.entries()) {
+      const staged = decodeStaged(stored[index]);
+      if (staged === null) break;
+      bytes += stored[index]?.length ?? 0;
+      if (whole.length > 0 && bytes > o.maxBytes) break;
+      whole.push({ dseq, ...staged });
+    }
+    return Promise.all(whole.map((staged) => this.#signed(staged)));
   }
 
   /** Frees what the receipts are for; others are ignored, and the newest receipt of an event is kept. On disk when it resolves. */
   async settle(receipts: readonly Receipt[]): Promise<void> {
     if (receipts.length === 0) return;
-    await this.#o.store.write((tx) => {
+    await this.#o.store.writePatiently((tx) => {
       const state = { ...this.#state(tx) };
       for (const receipt of receipts) this.#settleOne(tx, state, receipt);
       while (state.low < state.next && tx.get(keys.outbox.receipt(this.book, state.low)) !== undefined) state.low += 1;
@@ -172,7 +177,7 @@ export class Outbox {
     await this.#o.store.write((tx) => {
       const state = { ...this.#state(tx) };
       let dseq = first;
-      for (; dseq < state.next && tx.get(keys.outbox.event(this.book, dseq)) === undefined; dseq += 1) {
+      for (; dseq < state.next && decodeStaged(tx.get(keys.outbox.event(this.book, dseq))) === null; dseq += 1) {
         if (tx.get(keys.outbox.receipt(this.book, dseq)) === undefined) state.waiting -= 1;
       }
       this.#put(tx, { ...state, floor: dseq, low: Math.max(dseq, state.low) });
@@ -180,7 +185,12 @@ export class Outbox {
   }
 
   #isLost(dseq: number): boolean {
-    return this.#o.store.getNow(keys.outbox.event(this.book, dseq)) === undefined;
+    return decodeStaged(this.#o.store.getNow(keys.outbox.event(this.book, dseq))) === null;
+  }
+
+  async #signed({ dseq, id, text }: StagedEvent & { dseq: number }): Promise<OutboxEntry> {
+    const sig = this.#o.sign === null ? null : await this.#o.sign(text);
+    return { dseq, id, text: `{"event":${text.toString()},"sig":${JSON.stringify(sig)}}` };
   }
 
   #complete(draft: EventDraft, dseq: number): Event {
@@ -232,9 +242,9 @@ export class Outbox {
 
   #timeOf(dseq: number): string | null {
     if (this.#oldest?.dseq === dseq) return this.#oldest.at;
-    const stored = this.#o.store.getNow(keys.outbox.event(this.book, dseq));
-    if (stored === undefined) return null;
-    this.#oldest = { dseq, at: (JSON.parse(stored.toString()) as SignedEvent).event.at };
+    const staged = decodeStaged(this.#o.store.getNow(keys.outbox.event(this.book, dseq)));
+    if (staged === null) return null;
+    this.#oldest = { dseq, at: (JSON.parse(staged.text.toString()) as Event).at };
     return this.#oldest.at;
   }
 

@@ -30,6 +30,21 @@ export type ServiceEventInput = Pick<EventDraft, "id" | "type" | "obj" | "payloa
  * @throws LedgerError `not-canonical` for a payload without canonical form.
  */
 export function makeServiceEvent(self: ServiceSelf, input: ServiceEventInput): MadeEvent {
+  const { event, text } = writeEvent(self, input);
+  return { event, text, sig: self.sign === null ? null : signatureOf(self, self.sign(Buffer.from(text))) };
+}
+
+/** As {@link makeServiceEvent}, signed by a function that need not answer at once. */
+export async function makeServiceEventAside(
+  self: ServiceSelf,
+  input: ServiceEventInput,
+  sign: (bytes: Uint8Array) => string | Promise<string>,
+): Promise<MadeEvent> {
+  const { event, text } = writeEvent(self, input);
+  return { event, text, sig: signatureOf(self, await sign(Buffer.from(text))) };
+}
+
+function writeEvent(self: ServiceSelf, input: ServiceEventInput): { event: Event; text: string } {
   const event: Event = {
     v: 1,
     at: new Date(self.now()).toISOString(),
@@ -40,9 +55,11 @@ export function makeServiceEvent(self: ServiceSelf, input: ServiceEventInput): M
     ...input,
     src: { name: self.name, app: self.app, outbox: null },
   };
-  const text = canonicalText(event);
-  const sig = self.sign === null ? null : { by: self.name, key: self.key, value: self.sign(Buffer.from(text)) };
-  return { event, text, sig };
+  return { event, text: canonicalText(event) };
+}
+
+function signatureOf({ name, key }: ServiceSelf, value: string): RecordSignature {
+  return { by: name, key, value };
 }
 
 function serviceActor(name: string): Actor {

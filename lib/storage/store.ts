@@ -10,6 +10,8 @@ export type { Tx } from "./group.ts";
 const GROUP_STAGES = 1024;
 /** … or this many bytes of keys and values. */
 const GROUP_BYTES = 4 * 1024 * 1024;
+/** How long a write that may wait does so at most, ms. */
+const PATIENT_MS = 25;
 /** Rows that a range reads ahead. */
 const READ_AHEAD = 128;
 
@@ -25,6 +27,7 @@ export class Store {
   readonly #waiting: Waiting[] = [];
   readonly #hooks: (() => Promise<void>)[] = [];
   #writing: Promise<void> | null = null;
+  #patience: NodeJS.Timeout | null = null;
   #closed = false;
   #suspect = false;
 
@@ -67,6 +70,22 @@ export class Store {
    *   are then on disk together or not at all, which is not known to the caller: write again in a way that looks first.
    */
   write<T>(stage: (tx: Tx) => T): Promise<T> {
+    const written = this.#take(stage);
+    this.#begin();
+    return written;
+  }
+
+  /**
+   * As {@link Store.write}, for what nobody waits for: it goes with the next batch that is written anyway, or after
+   * 25 ms, and so costs no synced write of its own while others are made.
+   */
+  writePatiently<T>(stage: (tx: Tx) => T): Promise<T> {
+    const written = this.#take(stage);
+    if (this.#writing === null) this.#patience ??= setTimeout(() => this.#begin(), PATIENT_MS);
+    return written;
+  }
+
+  #take<T>(stage: (tx: Tx) => T): Promise<T> {
     if (this.#closed) return Promise.reject(this.#unusable("it is closed"));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let result: T;
@@ -74,9 +93,14 @@ export class Store {
       run: (group) => void (result = group.run(stage)),
       settle: (failure) => (failure === null ? resolve(result) : reject(failure)),
     });
+    return promise;
+  }
+
+  #begin(): void {
+    if (this.#patience !== null) clearTimeout(this.#patience);
+    this.#patience = null;
     // One turn later, so that calls of the same turn share the first group.
     this.#writing ??= Promise.resolve().then(() => this.#writeGroups());
-    return promise;
   }
 
   /** Adds what has to happen after each batch and before its writes resolve. If it rejects, they reject. */
@@ -87,6 +111,11 @@ export class Store {
   /** What is on disk, not what waits to be. */
   async get(key: Buffer): Promise<Buffer | undefined> {
     return this.#reading(() => this.#database.get(key));
+  }
+
+  /** As {@link Store.get} for many keys, read on another thread in one go. */
+  async getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]> {
+    return this.#reading(() => this.#database.getMany(keys));
   }
 
   /** As {@link Store.get}, at once; for keys that are likely in memory. */
@@ -115,6 +144,7 @@ export class Store {
   /** Takes no more writes, waits for those that it has taken, and closes the database. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#begin();
     await this.#writing;
     await this.#database.close();
   }
@@ -152,12 +182,15 @@ export class Store {
   /** @returns the failure of the whole group, if any. */
   async #commit(group: Group): Promise<RastroError | null> {
     const operations = group.operations();
+    let failure: RastroError | null = null;
     if (operations.length > 0) {
-      const failure = (await this.#writeBatch(operations)) ?? (await this.#runHooks());
+      failure = await this.#writeBatch(operations);
       if (failure !== null) return failure;
+      failure = await this.#runHooks();
     }
+    // Also when a hook failed: the batch is on disk, and whoever acts on what it holds must hear of it.
     for (const effect of group.effects) effect();
-    return null;
+    return failure;
   }
 
   async #writeBatch(operations: Operation[]): Promise<RastroError | null> {

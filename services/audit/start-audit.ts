@@ -113,7 +113,7 @@ function takeInEvents(
     newId,
     decide: (_tx, event, arrival) => ({ added: judgeTelling(roleOf, event, arrival) }),
   });
-  return receiveEvents({ link, book: "audit", receive: (from, batch) => intake.receive(from, batch), onRefused, log });
+  return receiveEvents({ link, book: "audit", ...intake, onRefused, log });
 }
 
 function handlersOf(o: AuditOptions, book: Book, verification: Verification): Handlers<"audit"> {

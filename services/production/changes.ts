@@ -5,7 +5,7 @@ import { LedgerError } from "../../lib/ledger/error.ts";
 import type { AppendInput, Book } from "../../lib/storage/book.ts";
 import {
   type MadeEvent,
-  makeServiceEvent,
+  makeServiceEventAside,
   type ServiceEventInput,
   type ServiceSelf,
 } from "../../lib/storage/service-event.ts";
@@ -13,6 +13,7 @@ import type { KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import { correctionEvent, creationEvent, voidEvent } from "./entry-event.ts";
 import { stateOf } from "./fold.ts";
+import { createInTurn } from "./in-turn.ts";
 import { justify, type Justified, WITHOUT_REASON } from "./justify.ts";
 import { earlierOf, repeatOf } from "./repeat.ts";
 import {
@@ -57,9 +58,14 @@ export function createChanges(o: {
   personKeys: KeysOfPeople;
   views: Pick<Views, "lots">;
   self: ServiceSelf;
+  /** As `self.sign`, which need not answer at once: a signature takes as long as everything else that is done here. */
+  sign: (bytes: Uint8Array) => string | Promise<string>;
 }): Changes {
-  function book(change: Change): Promise<{ rev: number; receipt: Receipt }> {
-    const made = makeServiceEvent(o.self, change.event);
+  const inTurn = createInTurn();
+
+  /** Booked in the order in which they were asked for, whichever signature is ready first. */
+  async function book(change: Change): Promise<{ rev: number; receipt: Receipt }> {
+    const made = await inTurn(makeServiceEventAside(o.self, change.event, o.sign));
     return o.store.write((tx) => bookInStage(tx, made, change));
   }
 

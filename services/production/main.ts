@@ -12,6 +12,7 @@ import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { signToken } from "../../lib/runtime/token.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { createSigner } from "./signer.ts";
 import { startProduction } from "./start-production.ts";
 
 const NAME = "production";
@@ -53,6 +54,7 @@ async function start(context: ProcessContext): Promise<void> {
       now,
     },
     origin: `${plant.id}/${NAME}`,
+    sign: createSigner(key.privateKey),
     headNote: folders.headNote(NAME),
     newId,
     random,

@@ -24,12 +24,17 @@ import { bringViewsUpToDate } from "./rebuild.ts";
 import { followRecords } from "./record.ts";
 import { openViews } from "./views.ts";
 
+/** How long what audit is told may wait for more of it: alone, each entry would cost the hub and audit as much as ten. */
+const GATHER_MS = 10;
+
 export type ProductionOptions = {
   store: Store;
   link: Link;
   principals: Principals;
   personKeys: KeysOfPeople;
   self: ServiceSelf;
+  /** As `self.sign`, which need not answer at once: for what comes by the thousand. */
+  sign: (bytes: Uint8Array) => string | Promise<string>;
   /** Names the book for good. */
   origin: string;
   headNote?: string;
@@ -72,6 +77,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     owner: { kind: "services", name: o.self.name },
     log: o.log,
     now: o.self.now,
+    gatherMs: GATHER_MS,
   });
   sender.start();
   const stopPruning = pruneRegularly({
@@ -113,8 +119,8 @@ async function openBook({ store, origin, headNote, log }: ProductionOptions): Pr
   return book;
 }
 
-function openOutbox({ store, self, random }: ProductionOptions): Promise<Outbox> {
-  const { name, app, sign, now } = self;
+function openOutbox({ store, self, sign, random }: ProductionOptions): Promise<Outbox> {
+  const { name, app, now } = self;
   return Outbox.open({ store, book: "audit", name, app, sign, random, now });
 }
 
@@ -135,17 +141,11 @@ function takeInEvents(o: ProductionOptions, book: Book, onRefused: (refused: Ref
     newId,
     decide: (_tx, event, arrival) => ({ added: judgeMachineEvent(principals, event, arrival) }),
   });
-  return receiveEvents({
-    link,
-    book: "production",
-    receive: (from, batch) => intake.receive(from, batch),
-    onRefused,
-    log,
-  });
+  return receiveEvents({ link, book: "production", ...intake, onRefused, log });
 }
 
 function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"production"> {
-  const { store, principals, personKeys, self, newId } = o;
+  const { store, principals, personKeys, self, sign, newId } = o;
   const views = openViews(store);
   const keyOf = (name: string) => {
     const key = principals.byName(name)?.publicKey ?? null;
@@ -154,7 +154,7 @@ function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"pro
   return {
     ...bookQueries(book, { keyOf }),
     ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),
-    ...createChanges({ store, book, names: principals, personKeys, views, self }),
+    ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
     async "book-verify"(_body, caller) {
       const report = await book.verify({ keyOf, now: self.now });
       const cause = { why: "request" as const, actor: { sub: caller.sub, auth: caller.auth } };

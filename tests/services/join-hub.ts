@@ -37,6 +37,7 @@ export async function joinAsService(hub: TestHub, service: Keyed, store: Store) 
       tz: "America/Sao_Paulo",
       now,
     },
+    sign: async (bytes: Uint8Array) => sign(privateKey, bytes),
     origin: `${hub.plant}/${service.name}`,
     newId: v7,
     random: randomBytes,

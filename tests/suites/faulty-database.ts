@@ -52,6 +52,10 @@ export class FaultyDatabase implements Database {
     return this.#inner.getSync(key);
   }
 
+  getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]> {
+    return this.#inner.getMany(keys);
+  }
+
   iterator(range: KeyRange): ReturnType<Database["iterator"]> {
     return this.#inner.iterator(range);
   }

@@ -96,6 +96,22 @@ export function intakeSuite(backend: Backend): void {
       }
     });
 
+    it("knows what is due next from whom, also after a restart", async () => {
+      const second = "f000000000000002";
+      await send([eventOf(machine, EPOCH, 1), eventOf(machine, EPOCH, 2)]);
+      await send([eventOf(other, EPOCH, 1, { id: idOf(11) })], { from: other.name });
+      await send([eventOf(machine, second, 1, { id: idOf(12) })], { epoch: second });
+      const due = [
+        { kind: "machine", name: machine.name, epoch: EPOCH, next: 3 },
+        { kind: "machine", name: machine.name, epoch: second, next: 2 },
+      ];
+      expect(await intake.due()).toEqual([...due, { kind: "machine", name: other.name, epoch: EPOCH, next: 2 }]);
+      await store.close();
+      principals.set(other.name, principalOf(other, { active: false }));
+      await start();
+      expect(await intake.due()).toEqual(due);
+    });
+
     it("lets the service decide, and write in the same stage", async () => {
       const view = Buffer.from("v/last");
       decide = ({ id }) =>

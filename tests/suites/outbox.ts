@@ -1,11 +1,12 @@
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Receipt } from "../../lib/contracts/events.ts";
-import { canonicalBytes } from "../../lib/ledger/canonical.ts";
+import { canonicalBytes, canonicalText } from "../../lib/ledger/canonical.ts";
 import { sign, verifySignature } from "../../lib/ledger/signature.ts";
 import { keys } from "../../lib/storage/keys.ts";
-import { Outbox, SEALED_KEPT_MS } from "../../lib/storage/outbox.ts";
+import { Outbox, type OutboxOptions, SEALED_KEPT_MS } from "../../lib/storage/outbox.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { signedOf } from "../support/signed-of.ts";
 import type { Backend, Bed } from "./backends.ts";
 import { draft, idOf, NOW, signer } from "./events.ts";
 import { FaultyDatabase } from "./faulty-database.ts";
@@ -23,7 +24,7 @@ export function outboxSuite(backend: Backend): void {
     let outbox: Outbox;
     let now: number;
 
-    const open = (change: { random?: () => Buffer; sign?: null } = {}) =>
+    const open = (change: { random?: () => Buffer; sign?: OutboxOptions["sign"] } = {}) =>
       Outbox.open({
         store,
         book: "production",
@@ -62,25 +63,40 @@ export function outboxSuite(backend: Backend): void {
       expect(await read()).toEqual([]);
     });
 
-    it("gives an event its place and signs it", async () => {
-      const signed = await stage(1);
-      expect(signed.event).toEqual({
+    it("gives an event its place, and signs it when it is read", async () => {
+      const event = await stage(1);
+      expect(event).toEqual({
         v: 1,
         ...draft(1),
         src: { name: "ipc-07", app: "edge-agent@0.1.0", outbox: { epoch: EPOCH, dseq: 1 } },
       });
-      expect(verifySignature(machine.raw, canonicalBytes(signed.event), signed.sig ?? "")).toBe(true);
-      expect(await outbox.read(ALL)).toEqual([{ dseq: 1, id: idOf(1), signed }]);
+      const [entry] = await outbox.read(ALL);
+      const { sig } = signedOf(entry ?? { text: "" });
+      expect(verifySignature(machine.raw, canonicalBytes(event), sig ?? "")).toBe(true);
+      expect(entry).toEqual({ dseq: 1, id: idOf(1), text: `{"event":${canonicalText(event)},"sig":"${sig}"}` });
+      expect(await outbox.read(ALL)).toEqual([entry]);
+    });
+
+    it("signs with the key of the day what was staged under another one", async () => {
+      await stageMany(2);
+      const successor = signer("ipc-07");
+      const again = await open({ sign: async (bytes) => sign(successor.privateKey, bytes) });
+      const read = (await again.read(ALL)).map(signedOf);
+      expect(read.map(({ event, sig }) => verifySignature(successor.raw, canonicalBytes(event), sig ?? ""))).toEqual([
+        true,
+        true,
+      ]);
     });
 
     it("leaves events unsigned where there is no key", async () => {
       const unsigned = await open({ sign: null });
-      expect(await store.write((tx) => unsigned.stage(tx, draft(1)))).toMatchObject({ sig: null });
+      await store.write((tx) => unsigned.stage(tx, draft(1)));
+      expect((await unsigned.read(ALL)).map(signedOf)).toMatchObject([{ sig: null }]);
     });
 
     it("numbers the stages of one group without a gap", async () => {
-      const signed = await stageMany(50);
-      expect(signed.map(({ event }) => event.src.outbox?.dseq)).toEqual(counted(1, 50));
+      const events = await stageMany(50);
+      expect(events.map((event) => event.src.outbox?.dseq)).toEqual(counted(1, 50));
       expect(await read()).toEqual(counted(1, 50));
     });
 
@@ -271,6 +287,17 @@ export function outboxSuite(backend: Backend): void {
       expect(outbox.floor()).toBe(3);
       expect(await read()).toEqual([5]);
       expect(outbox.depth()).toMatchObject({ waiting: 1 });
+    });
+
+    it("never signs what the disk has altered: it counts as lost", async () => {
+      await stageMany(3);
+      const altered = Buffer.from((await store.get(keys.outbox.event("production", 2))) ?? "");
+      altered.writeUInt8(altered.readUInt8(altered.length - 20) ^ 1, altered.length - 20);
+      await store.write((tx) => tx.put(keys.outbox.event("production", 2), altered));
+      expect(await read()).toEqual([1]);
+      await outbox.settle([receipt(1)]);
+      expect(await read()).toEqual([3]);
+      expect(outbox.floor()).toBe(3);
     });
 
     async function lose(dseq: number): Promise<void> {

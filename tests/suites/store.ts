@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Store, type Tx } from "../../lib/storage/store.ts";
@@ -41,6 +42,8 @@ export function storeSuite(backend: Backend): void {
       expect(await shown("k1")).toBe("one");
       expect(store.getNow(key("k1"))?.toString()).toBe("one");
       expect(await shown("k2")).toBeUndefined();
+      const many = await store.getMany(["k2", "k1"].map(key));
+      expect(many.map((value) => value?.toString())).toEqual([undefined, "one"]);
     });
 
     it("keeps everything when it is closed and opened again", async () => {
@@ -79,6 +82,23 @@ export function storeSuite(backend: Backend): void {
       release();
       await Promise.all([first, ...rest]);
       expect(database.batches.map((batch) => batch.length)).toEqual([1, 3]);
+    });
+
+    it("lets what nobody waits for go with the next batch, in the order of the calls", async () => {
+      const patient = store.writePatiently((tx) => tx.put(key("k1"), key("a")));
+      await nextTurn();
+      expect(database.batches).toEqual([]);
+      await Promise.all([patient, set("k1", "b")]);
+      expect(database.batches).toHaveLength(1);
+      expect(await rows()).toEqual({ k1: "b" });
+    });
+
+    it("writes it all the same where nothing else is written, and before it closes", async () => {
+      await store.writePatiently((tx) => tx.put(key("k1"), key("a")));
+      const last = store.writePatiently((tx) => tx.put(key("k2"), key("b")));
+      await Promise.all([store.close(), last]);
+      store = await bed.open();
+      expect(await rows()).toEqual({ k1: "a", k2: "b" });
     });
 
     it("ends a group at 1,024 stages and at 4 MiB", async () => {
@@ -139,10 +159,16 @@ export function storeSuite(backend: Backend): void {
       expect(seen).toEqual(["hook a", "resolved"]);
     });
 
-    it("rejects the writes of a group whose hook fails", async () => {
+    it("rejects the writes of a group whose hook fails, and runs their effects: they are on disk", async () => {
       let fails = true;
+      const seen: string[] = [];
       store.afterCommit(() => (fails ? Promise.reject(new Error("no space")) : Promise.resolve()));
-      await expect(set("k1", "a")).rejects.toMatchObject({ code: "store_unusable" });
+      const write = store.write((tx) => {
+        tx.put(key("k1"), key("a"));
+        tx.onCommit(() => seen.push("k1"));
+      });
+      await expect(write).rejects.toMatchObject({ code: "store_unusable" });
+      expect(seen).toEqual(["k1"]);
       fails = false;
       await set("k2", "b");
       expect(await rows()).toEqual({ k1: "a", k2: "b" });

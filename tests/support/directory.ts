@@ -7,6 +7,7 @@ import { type Directory, openDirectory } from "../../broker/directory/directory.
 import { sign, verifySignature } from "../../lib/ledger/signature.ts";
 import { createKey } from "../../lib/runtime/keys.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { signedOf } from "./signed-of.ts";
 import { SILENT } from "./silent.ts";
 
 /** Hashing a password for real takes a quarter of a second; in tests it is the real algorithm at its lowest cost. */
@@ -83,5 +84,5 @@ async function open(
 /** All events that wait in the directory's outbox. */
 export async function stagedEvents(directory: Directory) {
   const entries = await directory.outbox.read({ from: null, maxEvents: 1000, maxBytes: 10_000_000 });
-  return entries.map(({ signed }) => signed);
+  return entries.map(signedOf);
 }

@@ -17,6 +17,7 @@ import { type Database, openLevel } from "../../../lib/storage/database.ts";
 import { Outbox } from "../../../lib/storage/outbox.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { recordingLog } from "../support/recording-log.ts";
+import { signedOf } from "../../support/signed-of.ts";
 
 const KEY = "k".repeat(43);
 const HOST = { host: "127.0.0.1:41000", authorization: `Bearer ${KEY}` };
@@ -75,7 +76,7 @@ async function ask(
 
 const post = (body: unknown) => ask("POST", "/entries", { body });
 const waiting = async () =>
-  (await outbox.read({ from: null, maxEvents: 5000, maxBytes: 1e9 })).map(({ signed }) => signed.event);
+  (await outbox.read({ from: null, maxEvents: 5000, maxBytes: 1e9 })).map((entry) => signedOf(entry).event);
 
 function receiptFor(id: string): Receipt {
   return { id, status: "booked", book: "production", seq: 7, leaf: createHash("sha256").update(id).digest("hex") };

@@ -1,4 +1,4 @@
-import type { Receipt, SignedEvent } from "../../../lib/contracts/events.ts";
+import type { Receipt } from "../../../lib/contracts/events.ts";
 import type { OutboxPort } from "../../../lib/messaging/outbox-port.ts";
 import { watch, type Watched } from "../../support/until.ts";
 
@@ -14,7 +14,7 @@ export type MemoryOutbox = OutboxPort & {
 
 /** An outbox in memory that knows no disk. The events hold just what a receiver's test looks at. */
 export function memoryOutbox(o: { floor?: number } = {}): MemoryOutbox {
-  const events: { dseq: number; id: string; signed: SignedEvent }[] = [];
+  const events: { dseq: number; id: string; text: string }[] = [];
   const receipts = new Map<string, Receipt>();
   const listeners: (() => void)[] = [];
   const settled = watch<Receipt[]>([]);
@@ -32,7 +32,7 @@ export function memoryOutbox(o: { floor?: number } = {}): MemoryOutbox {
       for (let added = 0; added < count; added += 1) {
         const dseq = events.length + floor;
         const id = `event-${dseq}`;
-        events.push({ dseq, id, signed: { event: { id, dseq }, sig: null } as unknown as SignedEvent });
+        events.push({ dseq, id, text: JSON.stringify({ event: { id, dseq }, sig: null }) });
       }
       for (const listener of listeners) listener();
     },

@@ -1,4 +1,4 @@
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { EventBatch, ReceiptBatch } from "../../../lib/contracts/events.ts";
 import { type EventReceiver, receiveEvents } from "../../../lib/messaging/event-receiver.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
@@ -126,6 +126,26 @@ describe("outbox to receipt", () => {
     await allSettled(outbox);
     expect(book.records.value).toEqual(recordsOf("ipc-1", 210));
     expect(sender.state().resends).toBe(1);
+  });
+
+  it("is asked by a receiver that begins for what it had sent to nobody", async () => {
+    const { url } = await startAedes();
+    const book = memoryBook();
+    const outbox = memoryOutbox();
+    const first = await connect(url, "production");
+    await receive(first, book.receive);
+    const sender = send(await connect(url, "ipc-1"), outbox, { receiptTimeoutMs: 600_000 });
+    outbox.stage(20);
+    await allSettled(outbox);
+    await first.close();
+    outbox.stage(20);
+    await vi.waitFor(() => expect(sender.state().batches).toBe(2));
+    const due = async () => [{ kind: "machine" as const, name: "ipc-1", epoch: outbox.epoch, next: 21 }];
+    const link = await connect(url, "production");
+    await receiveEvents({ link, book: "production", receive: book.receive, due, onRefused: () => {}, log: SILENT });
+    await allSettled(outbox);
+    expect(book.records.value).toEqual(recordsOf("ipc-1", 40));
+    expect(sender.state()).toMatchObject({ resends: 1, timeouts: 0 });
   });
 
   it("starts at the floor when older events are asked for than it has", async () => {

@@ -12,7 +12,7 @@ const RECEIPTS = "machines/ipc-1/receipts/production";
 
 type Bench = { link: FakeLink; outbox: MemoryOutbox; sender: OutboxSender; timers: ReturnType<typeof fakeTimers> };
 
-function bench(o: { staged: number; windowEvents?: number; batchEvents?: number }): Bench {
+function bench(o: { staged: number; windowEvents?: number; batchEvents?: number; gatherMs?: number }): Bench {
   const link = fakeLink("ipc-1");
   const outbox = memoryOutbox();
   const timers = fakeTimers();
@@ -25,6 +25,7 @@ function bench(o: { staged: number; windowEvents?: number; batchEvents?: number 
     now: () => 0,
     windowEvents: o.windowEvents ?? 40,
     batchEvents: o.batchEvents ?? 10,
+    gatherMs: o.gatherMs ?? 0,
     after: timers.after,
   });
   sender.start();
@@ -209,6 +210,69 @@ describe("an outbox sender", () => {
     link.up();
     await settled();
     expect(ranges(link)).toEqual(["1-5"]);
+  });
+
+  it("lets events wait for each other for a moment, and full batches for nothing", async () => {
+    const { link, outbox, timers } = bench({ staged: 0, gatherMs: 10 });
+    await settled();
+    outbox.stage(1);
+    outbox.stage(2);
+    await settled();
+    expect(ranges(link)).toEqual([]);
+    expect(timers.pending()).toEqual([10]);
+    timers.next();
+    await settled();
+    expect(ranges(link)).toEqual(["1-3"]);
+    outbox.stage(24);
+    timers.next();
+    await settled();
+    outbox.stage(1);
+    await settled();
+    expect(ranges(link)).toEqual(["1-3", "4-13", "14-23", "24-27"]);
+    timers.next();
+    await settled();
+    expect(ranges(link).at(-1)).toBe("28-28");
+  });
+
+  it("goes on after an outbox that could not be read", async () => {
+    const { link, outbox, sender, timers } = bench({ staged: 3 });
+    const read = outbox.floor;
+    outbox.floor = () => {
+      throw new Error("the store is closed");
+    };
+    await settled();
+    expect(sender.state()).toMatchObject({ batches: 0, inFlight: 0 });
+    expect(sender.state().lastError).toContain("the outbox cannot be read");
+    outbox.floor = read;
+    timers.next();
+    await settled();
+    expect(ranges(link)).toEqual(["1-3"]);
+  });
+
+  it("does not call an old connection's fault one of the new", async () => {
+    const { link, sender } = bench({ staged: 3 });
+    link.acknowledging = false;
+    await settled();
+    link.down();
+    expect(sender.state().lastError).toContain("no connection");
+    link.up();
+    link.published[0]?.reject(new Error("it went"));
+    await settled();
+    expect(sender.state().lastError).toBeNull();
+    expect(ranges(link)).toEqual(["1-3", "1-3"]);
+  });
+
+  it("sends at once what a receiver asks for that has come back, after time-outs too", async () => {
+    const { link, timers } = bench({ staged: 30 });
+    await settled();
+    for (let silence = 0; silence < 3; silence += 1) {
+      timers.next();
+      await settled();
+    }
+    link.published.length = 0;
+    answer(link, 1, 0, 1);
+    await settled();
+    expect(ranges(link)).toEqual(["1-10", "11-20", "21-30"]);
   });
 
   it("brings every event into the book once and in order, whatever is lost on the way", async () => {

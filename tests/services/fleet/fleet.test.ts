@@ -6,6 +6,7 @@ import { type Fleet, startFleet } from "../../../services/fleet/start-fleet.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
 import { joinAsPerson, joinAsService } from "../join-hub.ts";
 import { presence, summary } from "./samples.ts";
+import { stagedIn } from "../../support/staged.ts";
 
 /* The fleet on a real hub. The five seconds of grace are ended by the test, not by the clock. */
 
@@ -51,16 +52,11 @@ describe("the fleet on a hub", () => {
   const say = (what: Presence) =>
     press.publish("machines/press-01/presence", JSON.stringify(what), { qos: 1, retain: true });
   const sum = () => press.publish("machines/press-01/summary", JSON.stringify(summary()));
-  const told = async () => {
-    const types: string[] = [];
-    for await (const [, value] of store.range({ gte: Buffer.from("oaudit/e"), lt: Buffer.from("oaudit/f") })) {
-      const { event } = JSON.parse(value.toString()) as {
-        event: { type: string; payload: { why?: string; code?: string } };
-      };
-      types.push(`${event.type} ${event.payload.why ?? event.payload.code}`);
-    }
-    return types;
-  };
+  const told = async () =>
+    (await stagedIn(store, "audit")).map(({ type, payload }) => {
+      const { why, code } = payload as { why?: string; code?: string };
+      return `${type} ${why ?? code}`;
+    });
   const untilOnline = (online: boolean) =>
     vi.waitFor(() => expect(fleet.register.presence("press-01")?.online).toBe(online));
 

@@ -8,6 +8,7 @@ import { Store } from "../../../lib/storage/store.ts";
 import { changeBetween } from "../../../services/fleet/presence-change.ts";
 import { openRegister } from "../../../services/fleet/register.ts";
 import { NOW, presence } from "./samples.ts";
+import { signedOf } from "../../support/signed-of.ts";
 
 describe("a change of presence", () => {
   const offline = presence({ online: false, why: "will" });
@@ -46,7 +47,7 @@ describe("the register", () => {
     const newId = () => `01938000-0000-7000-8000-${String(made++).padStart(12, "0")}`;
     const register = await openRegister({ store, outbox, newId, now: () => NOW, tz: "UTC" });
     const told = async () =>
-      (await outbox.read({ from: null, maxEvents: 100, maxBytes: 1_000_000 })).map(({ signed: { event } }) => event);
+      (await outbox.read({ from: null, maxEvents: 100, maxBytes: 1_000_000 })).map((entry) => signedOf(entry).event);
     return { register, told };
   };
 

@@ -42,7 +42,7 @@ describe.each(STORES)("changes by request, on %s", (_name, open) => {
   it("tell audit of each record under the id of its event, in the same write", async () => {
     await desk["entry-add"](addition(1, { good: 10 }), CALLER);
     const { receipt } = await correct();
-    const told = (await desk.waiting()).map((entry) => entry.signed.event);
+    const told = (await desk.waiting()).map(({ event }) => event);
     expect(told.map((event) => [event.id, event.type])).toEqual([
       [uuid(1), "record.booked"],
       [uuid(51), "record.booked"],
@@ -149,7 +149,7 @@ describe.each(STORES)("changes by request, on %s", (_name, open) => {
       new Date(NOW).toISOString(),
       new Date(NOW + 60_000).toISOString(),
     ]);
-    expect((await desk.waiting())[1]?.signed.event.payload).toMatchObject({ at: "2026-11-24T10:00:00.000Z" });
+    expect((await desk.waiting())[1]?.event.payload).toMatchObject({ at: "2026-11-24T10:00:00.000Z" });
   });
 
   it("leave nothing behind when they refuse", async () => {

@@ -15,6 +15,7 @@ import { createReads } from "../../../services/production/reads.ts";
 import { followRecords } from "../../../services/production/record.ts";
 import { openViews } from "../../../services/production/views.ts";
 import { fields, MARIA, NAMES, NOW, uuid } from "./samples.ts";
+import { signedOf } from "../../support/signed-of.ts";
 
 /* The handlers of production over a real store, without a hub: what a request does once it has been parsed. */
 
@@ -66,7 +67,7 @@ export async function openDesk(open: () => Promise<{ store: Store; remove: () =>
   });
   followRecords({ book, outbox });
   const views = openViews(store);
-  const changes = createChanges({ store, book, names: NAMES, personKeys, views, self });
+  const changes = createChanges({ store, book, names: NAMES, personKeys, views, self, sign: signBytes });
   const reads = createReads({ views, book, names: NAMES, readReason: createReasonReader(personKeys) });
   return {
     ...changes,
@@ -78,7 +79,10 @@ export async function openDesk(open: () => Promise<{ store: Store; remove: () =>
     clock,
     key,
     personal,
-    waiting: () => outbox.read({ from: null, maxEvents: 1000, maxBytes: 10_000_000 }),
+    async waiting() {
+      const entries = await outbox.read({ from: null, maxEvents: 1000, maxBytes: 10_000_000 });
+      return entries.map(signedOf);
+    },
     async close() {
       await store.close();
       await remove();

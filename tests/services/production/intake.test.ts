@@ -36,7 +36,7 @@ describe.each(STORES)("events of machines, on %s", (_name, open) => {
   };
   const receive = (...events: unknown[]) => intake.receive("press-01", { v: 1, epoch: EPOCH, floor: 1, events });
   const told = async () =>
-    (await desk.waiting()).map(({ signed: { event } }) => [
+    (await desk.waiting()).map(({ event }) => [
       event.payload["seq"],
       event.payload["type"],
       event.payload["result"],

@@ -10,6 +10,7 @@ import { type Production, startProduction } from "../../../services/production/s
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
 import { joinAsMachine, joinAsPerson, joinAsService } from "../join-hub.ts";
 import { fields } from "./samples.ts";
+import { stagedIn } from "../../support/staged.ts";
 
 /* Production on a real hub, with a real directory and a store in a folder. */
 
@@ -70,14 +71,7 @@ describe("production on a hub", () => {
     payload: { fields: fields({ good: 8 }) },
     ...given,
   });
-  const told = async () => {
-    const waiting: EventDraft["payload"][] = [];
-    for await (const [, value] of store.range({ gte: Buffer.from("oaudit/e"), lt: Buffer.from("oaudit/f") })) {
-      const { event } = JSON.parse(value.toString()) as { event: { type: string; payload: EventDraft["payload"] } };
-      waiting.push({ kind: event.type, ...event.payload });
-    }
-    return waiting;
-  };
+  const told = async () => (await stagedIn(store, "audit")).map(({ type, payload }) => ({ kind: type, ...payload }));
 
   it("takes an entry by request from making to voiding, with its proof", async () => {
     const maria = await joinAsPerson(hub, "maria");
