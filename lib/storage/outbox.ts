@@ -35,7 +35,7 @@ type Settled = { at: number; receipt: Receipt };
 /**
  * Events on their way to one book. An event is staged in the same batch as the change that it tells of, numbered
  * without a gap, waits until its receipt comes and is kept sealed with it for at least 30 days after. It is signed when
- * it is read for sending: see docs/decisions/0011-signed-when-sent.md.
+ * it is read for sending: see docs/decisions/0013-signed-when-sent.md.
  *
  * All state lies under keys: a process that is killed loses nothing that a `write` had resolved, and keeps nothing
  * of what had not been written.
