@@ -89,15 +89,16 @@ function plainJson(value: unknown): string {
 export async function runVerify(terminal: Terminal, options: VerifyOptions): Promise<Outcome> {
   const book = parseValue(BookName, options.book, "--book");
   const { withHub } = await import("../client/session.ts");
-  const spinner = startSpinner(terminal.stderr, `reading the book ${book}`);
-  try {
-    const report = await withHub(terminal.env, (hub) =>
-      hub.call(book, "book-verify", {}, { timeoutMs: VERIFY_TIMEOUT_MS }),
-    );
-    return { data: report, text: reportText(report), exit: report.ok ? EXIT.done : EXIT.no };
-  } finally {
-    spinner.stop();
-  }
+  const report = await withHub(terminal.env, async (hub) => {
+    const { size } = await hub.call(book, "book-head", {});
+    const spinner = startSpinner(terminal.stderr, `reading ${size} records of the book ${book}`);
+    try {
+      return await hub.call(book, "book-verify", {}, { timeoutMs: VERIFY_TIMEOUT_MS });
+    } finally {
+      spinner.stop();
+    }
+  });
+  return { data: report, text: reportText(report), exit: report.ok ? EXIT.done : EXIT.no };
 }
 
 function reportText(report: VerifyReport): string {

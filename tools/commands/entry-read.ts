@@ -8,47 +8,74 @@ import { list, localTime, proofText, table } from "../client/print.ts";
 import type { SignedInHub } from "../client/session.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { typedCount } from "../client/usage.ts";
+import type { KeyedTable } from "../client/watch.ts";
 
-export type ListOptions = { lot?: string; limit?: string; after?: string };
+export type ListOptions = { lot?: string; limit?: string; after?: string; watch?: true; json?: true };
 export type ShowOptions = { proof?: true };
-export type TotalsOptions = { lot?: string };
+export type TotalsOptions = { lot?: string; watch?: true; json?: true };
 
 export async function runList(terminal: Terminal, options: ListOptions): Promise<Outcome> {
-  const { withHub } = await import("../client/session.ts");
   const given = {
     lot: options.lot ?? null,
     after: options.after ?? null,
     ...(options.limit === undefined ? {} : { limit: typedCount(options.limit) }),
   };
   const request = parseValue(OPERATIONS.production["entry-list"].request, given, "the options");
-  const page = await withHub(terminal.env, (hub) => hub.call("production", "entry-list", request));
-  const rows = page.entries.map((entry) => [
-    entry.id,
-    localTime(entry.at),
-    entry.fields.machine,
-    entry.fields.lot,
-    entry.fields.good,
-    scrapOf(entry.fields),
-    `${entry.state} v${entry.rev}`,
-    entry.receipt.seq,
-  ]);
+  const read = (hub: SignedInHub) => hub.call("production", "entry-list", request);
+  if (options.watch) return watchTable(terminal, options.json, async (hub) => listingOf((await read(hub)).entries));
+  const { withHub } = await import("../client/session.ts");
+  const page = await withHub(terminal.env, read);
+  const { names, rows, empty } = listingOf(page.entries);
   const text = await table(
-    ["entry", "at", "machine", "lot", "good", "scrap", "state", "record"],
-    rows,
-    "There is no entry.",
+    names,
+    rows.map(({ cells }) => cells),
+    empty,
   );
   return { data: page, text: page.next === null ? text : `${text}\nMore with: --after ${page.next}` };
 }
 
+function listingOf(entries: readonly Entry[]): KeyedTable {
+  const rows = entries.map((entry) => ({
+    key: entry.id,
+    cells: [
+      entry.id,
+      localTime(entry.at),
+      entry.fields.machine,
+      entry.fields.lot,
+      entry.fields.good,
+      scrapOf(entry.fields),
+      `${entry.state} v${entry.rev}`,
+      entry.receipt.seq,
+    ],
+  }));
+  const names = ["entry", "at", "machine", "lot", "good", "scrap", "state", "record"];
+  return { names, rows, empty: "There is no entry." };
+}
+
 export async function runTotals(terminal: Terminal, options: TotalsOptions): Promise<Outcome> {
+  const given = { lot: options.lot ?? null };
+  const request = parseValue(OPERATIONS.production["entry-totals"].request, given, "the options");
+  const read = (hub: SignedInHub) => hub.call("production", "entry-totals", request);
+  if (options.watch) {
+    return watchTable(terminal, options.json, async (hub) => ({
+      names: ["total", "value"],
+      rows: Object.entries(await read(hub)).map(([name, value]) => ({ key: name, cells: [name, value] })),
+      empty: "",
+    }));
+  }
   const { withHub } = await import("../client/session.ts");
-  const request = parseValue(
-    OPERATIONS.production["entry-totals"].request,
-    { lot: options.lot ?? null },
-    "the options",
-  );
-  const totals = await withHub(terminal.env, (hub) => hub.call("production", "entry-totals", request));
+  const totals = await withHub(terminal.env, read);
   return { data: totals, text: list(Object.entries(totals)) };
+}
+
+async function watchTable(
+  terminal: Terminal,
+  json: boolean | undefined,
+  read: (hub: SignedInHub) => Promise<KeyedTable>,
+): Promise<Outcome> {
+  const { createChangeMarks, watch } = await import("../client/watch.ts");
+  const draw = createChangeMarks();
+  return watch(terminal, json, async (hub) => draw(await read(hub)));
 }
 
 export async function runShow(terminal: Terminal, given: string, options: ShowOptions): Promise<Outcome> {
@@ -88,6 +115,7 @@ function entryText(entry: Entry): string {
     ["order", fields.order],
     ["product", fields.product],
     ["operation", fields.operation],
+    ["report", reportText(fields)],
     ["good", fields.good],
     ["rework", fields.rework],
     ["review", fields.review],
@@ -125,4 +153,8 @@ function scrapText(fields: EntryFields): string {
     return `${row.pieces ?? "?"} ${row.defect}${where}`;
   });
   return rows.length === 0 ? "0" : rows.join(", ");
+}
+
+function reportText({ report }: EntryFields): string | null {
+  return report === null ? null : `${report.type}${report.rework ? ", done once more" : ""}`;
 }

@@ -46,7 +46,11 @@ function addReading(entry: Command, { act, terminal }: Groups): void {
     .option("--lot <code>", "of this lot only")
     .option("--limit <count>", "at most so many, 1 to 500")
     .option("--after <cursor>", "go on after a page; the page before says with what")
-    .addHelpText("after", "\nExample:\n  rastro entry list --lot L-204 --limit 10");
+    .option("--watch", "draw it anew each second until Ctrl-C; a * marks what has changed")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  rastro entry list --lot L-204 --limit 10\n  rastro entry list --limit 20 --watch",
+    );
   act(listing, async (options: ListOptions) => (await import("./entry-read.ts")).runList(terminal, options));
 
   const show = entry
@@ -66,7 +70,8 @@ function addReading(entry: Command, { act, terminal }: Groups): void {
     .command("totals")
     .description("sums over the entries that count")
     .option("--lot <code>", "of this lot only")
-    .addHelpText("after", "\nExample:\n  rastro entry totals --json");
+    .option("--watch", "draw it anew each second until Ctrl-C; a * marks what has changed")
+    .addHelpText("after", "\nExamples:\n  rastro entry totals --json\n  rastro entry totals --watch");
   act(totals, async (options: TotalsOptions) => (await import("./entry-read.ts")).runTotals(terminal, options));
 }
 

@@ -8,8 +8,6 @@ type AddOptions = { publicKey?: string; speaksFor?: string[]; neverSignsIn?: tru
 type SpeaksForOptions = { also?: true };
 type ListOptions = { watch?: true; json?: true };
 
-const WATCH_MS = 1000;
-
 /** `machine add`, `machine speaks-for`, `machine list`. */
 export function addMachineCommands({ program, act, terminal }: Groups): void {
   const machine = program.command("machine").description("machines: which are registered, which are online");
@@ -108,26 +106,9 @@ async function runList(terminal: Terminal): Promise<Outcome> {
 }
 
 async function runWatch(terminal: Terminal, options: ListOptions): Promise<Outcome> {
-  const { usageError } = await import("../client/usage.ts");
-  if (options.json)
-    throw usageError("--watch", "used with --json", "one of the two, since --json prints exactly one value");
-  const { setTimeout: pause } = await import("node:timers/promises");
-  const { withHub } = await import("../client/session.ts");
-  const stop = new AbortController();
-  const end = () => stop.abort();
-  process.on("SIGINT", end).on("SIGTERM", end);
-  await withHub(terminal.env, async (hub) => {
-    while (!stop.signal.aborted) {
-      const text = await machineTable(await hub.call("fleet", "machine-list", {}));
-      terminal.stdout.write(`${terminal.stdout.isTTY ? CLEAR : ""}${text}\n`);
-      await pause(WATCH_MS, null, { signal: stop.signal }).catch(() => {});
-    }
-  });
-  return { data: null, text: "" };
+  const { watch } = await import("../client/watch.ts");
+  return watch(terminal, options.json, async (hub) => machineTable(await hub.call("fleet", "machine-list", {})));
 }
-
-/** ECMA-48: cursor home, erase the screen. */
-const CLEAR = "\u001B[H\u001B[2J";
 
 async function machineTable(rows: MachineRow[]): Promise<string> {
   const { localTime, table } = await import("../client/print.ts");

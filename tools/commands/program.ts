@@ -4,6 +4,7 @@ import type { Terminal } from "../client/terminal.ts";
 import { addAclCommand } from "./acl.ts";
 import { addAuditCommands } from "./audit.ts";
 import { addCommandCommands } from "./command.ts";
+import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
 import type { Act } from "./groups.ts";
 import { addMachineCommands } from "./machine.ts";
@@ -68,6 +69,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addAuditCommands(groups);
   addReplayCommand(groups);
   addAclCommand(groups);
+  addDoctorCommand(groups);
   for (const command of withChildren(program)) {
     command.exitOverride((error) => {
       throw new UsageFault(error, command);

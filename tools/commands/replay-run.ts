@@ -127,7 +127,7 @@ type ReplayData = {
 function textOf(data: ReplayData): string {
   const facts = list([
     ["entries", `${data.entries} of ${data.machines} machines, ${span(data.from, data.to)}`],
-    ["machines", `${data.registered.length} newly registered; ${data.agent} speaks for ${data.spokenFor.length} more`],
+    ["machines", machinesText(data)],
     ["in the book before", data.alreadyBooked],
     ["booked now", data.booked],
     ["refused", data.refused],
@@ -137,6 +137,11 @@ function textOf(data: ReplayData): string {
   const lines = data.notBooked.map((one) => `  line ${one.line}: ${one.status}${one.code ? ` (${one.code})` : ""}`);
   const more = data.refused + data.quarantined - lines.length;
   return [facts, ...lines.map(plain), ...(more > 0 ? [`  and ${more} more`] : [])].join("\n");
+}
+
+function machinesText({ registered, spokenFor, agent }: ReplayData): string {
+  if (registered.length + spokenFor.length === 0) return `${agent} speaks for all of them already`;
+  return `${registered.length} newly registered; ${agent} speaks for ${spokenFor.length} more now`;
 }
 
 function span(from: string | null, to: string | null): string {

@@ -52,6 +52,11 @@ describe("wrong usage exits with 2 and says in one sentence what is expected", (
     [["user", "add", "ana", "--profile", "king", "--password-stdin"], 'profile is "king"'],
     [["user", "add", "ana", "--profile", "operator"], "standard input is no terminal"],
     [["machine", "add", "press.1"], 'id is "press.1"'],
+    [["machine", "speaks-for"], "missing required argument 'agent'"],
+    [["machine", "speaks-for", "ipc-07", "Press 1"], 'speaksFor.0 is "Press 1"'],
+    [["replay"], "missing required argument 'file'"],
+    [["replay", "/nowhere/reports.csv"], "Reading /nowhere/reports.csv failed (ENOENT)."],
+    [["acl"], "required option '--format <format>' not specified"],
     [["command", "send", "ipc-07", "reboot"], 'Reading the command failed: name is "reboot"; expected:'],
     [["command", "send", "ipc.07", "ping"], 'machine is "ipc.07"'],
     [["command", "send", "ipc-07", "ping", "--args", "{"], '--args is "{"; expected: a JSON object.'],
@@ -114,6 +119,17 @@ describe("help", () => {
       ["--no-wait", "rastro command send press-1 ping", "system-info  asks for system"],
     ],
     [["setup"], ["rastro setup --code"]],
+    [["replay"], ["order_quantity", "rastro replay production-2012.csv --speed 3600"]],
+    [
+      ["machine", "speaks-for"],
+      ["--also", "rastro machine speaks-for ipc-07 press-1 press-2"],
+    ],
+    [["acl"], ["acl_file", "rastro acl --format mosquitto --principals"]],
+    [["doctor"], ["rastro doctor --json"]],
+    [
+      ["entry", "list"],
+      ["--watch", "rastro entry list --limit 20 --watch"],
+    ],
   ])("of %j goes to stdout with examples and exits with 0", async (args, parts) => {
     const { stdout, stderr, exit } = await rastro([...args, "--help"], env);
     expect({ stderr, exit }).toEqual({ stderr: "", exit: 0 });
