@@ -20,6 +20,8 @@ export type AccessEvent = {
   address: string;
   code: ErrorCode | null;
   subject: string | null;
+  /** What an admitted connection signed in with: a person's password or session, or a machine's or service's key. */
+  by?: "password" | "session" | "key";
 };
 
 /** Called synchronously on the hub's path: must return at once and not throw. */

@@ -17,7 +17,7 @@ export function watchAccess(o: { refusals: Pick<Refusals, "note">; log: Logger }
   return {
     ofConnection({ kind, user, address, code, subject }) {
       if (code === null) {
-        o.log.info({ kind, user, address, client: subject }, "admitted");
+        o.log.info({ kind, user, address, client: subject }, kind);
         return;
       }
       o.refusals.note({

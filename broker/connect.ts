@@ -77,9 +77,15 @@ export function connectHooks(o: {
       return { returnCode: RETURN_CODE.notAuthorized, code: "not_allowed", detail: `will on ${will.topic}` };
     }
     o.admitted(client, access, verdict.session);
-    o.onAccess({ kind: "admitted", user, address, code: null, subject: client.id });
+    const by = signedInBy(verdict);
+    o.onAccess({ kind: "admitted", user, address, code: null, subject: client.id, by });
     return null;
   }
+}
+
+function signedInBy({ principal, session }: Extract<Verdict, { principal: unknown }>) {
+  if (principal.kind !== "person") return "key" as const;
+  return session === null ? ("password" as const) : ("session" as const);
 }
 
 /** The peer's address; empty when the connection is gone already. */

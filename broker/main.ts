@@ -1,21 +1,29 @@
 import { randomBytes } from "node:crypto";
+import { v7 } from "uuid";
 import { sign } from "../lib/ledger/signature.ts";
-import { openLink } from "../lib/messaging/link.ts";
+import { type Link, openLink } from "../lib/messaging/link.ts";
 import { createOutboxSender } from "../lib/messaging/outbox-sender.ts";
 import { loadOrCreateKey } from "../lib/runtime/keys.ts";
 import { openPlant } from "../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../lib/runtime/process.ts";
 import { createRefusals } from "../lib/runtime/refusals.ts";
 import { signToken } from "../lib/runtime/token.ts";
+import { Outbox } from "../lib/storage/outbox.ts";
+import { pruneRegularly } from "../lib/storage/prune-regularly.ts";
+import { Store } from "../lib/storage/store.ts";
+import { openAccessBook } from "./access-book.ts";
 import { watchAccess } from "./access-log.ts";
 import { announcePrincipals } from "./directory/announce.ts";
-import { directoryRoutes } from "./directory/http.ts";
+import type { Directory } from "./directory/directory.ts";
+import { directoryRoutes, type OnRefusedRequest } from "./directory/http.ts";
 import { openDirectoryOf } from "./directory/stores.ts";
 import { keepSessions } from "./keep-sessions.ts";
 import { startHub } from "./start-hub.ts";
 
 const SESSIONS_EVERY_MS = 10 * 60_000;
 const LINK_TIMEOUT_MS = 10_000;
+/** The version that stands in the hub's own events. */
+const APP = "broker@0.1.0";
 
 await runProcess("broker", start);
 
@@ -36,40 +44,86 @@ async function start(context: ProcessContext): Promise<void> {
   context.onStop(() => refusals.close());
   const access = watchAccess({ refusals, log });
 
+  const book = await openAccess(context, directory, random);
+  context.onStop(() => book.close());
+
   const hub = await startHub({
     host: settings.host,
     port: settings.mqttPort,
     wsPort: settings.wsPort,
     maxPacketBytes: settings.maxPacketBytes,
     authenticator: directory.credentials,
-    onAccess: access.ofConnection,
+    onAccess: (event) => {
+      access.ofConnection(event);
+      book.ofConnection(event);
+    },
     log,
   });
   context.onStop(() => hub.close());
   context.onStop(keepSessions({ hub, directory, everyMs: SESSIONS_EVERY_MS, log }));
 
-  const serviceKey = await loadOrCreateKey(folders.serviceKey("directory"));
-  const password = () =>
-    signToken({
-      sub: "directory",
-      aud: plant.id,
-      privateKey: serviceKey.privateKey,
-      now,
-      nonce: random(8).toString("hex"),
-    });
-  const link = openLink({ url: hub.url, name: "directory", password, log, random });
-  context.onStop(() => link.close());
+  const linkOf = async (name: "directory" | "broker") => {
+    const { privateKey } = await loadOrCreateKey(folders.serviceKey(name));
+    const password = () => signToken({ sub: name, aud: plant.id, privateKey, now, nonce: random(8).toString("hex") });
+    const link = openLink({ url: hub.url, name, password, log, random });
+    context.onStop(() => link.close());
+    return link;
+  };
+  const link = await linkOf("directory");
   const signing = await loadOrCreateKey(folders.directoryKey);
   announcePrincipals({ directory, link, sign: (bytes) => sign(signing.privateKey, bytes), log });
-  const owner = { kind: "services", name: "directory" } as const;
-  const sender = createOutboxSender({ link, outbox: directory.outbox, owner, log, now });
-  sender.start();
-  context.onStop(() => sender.stop());
+  const send = (outbox: Outbox, name: "directory" | "broker", over: Link) => {
+    const sender = createOutboxSender({ link: over, outbox, owner: { kind: "services", name }, log, now });
+    sender.start();
+    context.onStop(() => sender.stop());
+  };
+  send(directory.outbox, "directory", link);
+  send(book.outbox, "broker", await linkOf("broker"));
   // Whoever starts after this finds every principal announced.
   await link.whenConnected({ timeoutMs: LINK_TIMEOUT_MS });
 
   health.check("hub", () => hub.listening() || "the hub does not listen");
   health.check("directory", () => directoryOpen || "the directory is closed");
   health.check("directory link", () => link.connected || "the directory is not connected to the hub");
-  health.mount(directoryRoutes({ directory, now, log, onRefused: access.ofRequest }));
+  const onRefused: OnRefusedRequest = (refused) => {
+    access.ofRequest(refused);
+    book.ofRequest(refused);
+  };
+  health.mount(directoryRoutes({ directory, now, log, onRefused }));
+}
+
+/** Opens the book-keeping of access on its own store, so that a flood of refusals never waits for the directory's. */
+async function openAccess(
+  { settings, folders, log }: ProcessContext,
+  directory: Directory,
+  random: typeof randomBytes,
+) {
+  const key = await loadOrCreateKey(folders.serviceKey("broker"));
+  const store = await Store.openFolder(folders.access);
+  const now = Date.now;
+  const signEvent = (bytes: Uint8Array) => sign(key.privateKey, bytes);
+  const outbox = await Outbox.open({ store, book: "audit", name: "broker", app: APP, sign: signEvent, random, now });
+  const stopPruning = pruneRegularly({
+    outbox,
+    onFault: (error) => log.error({ err: error }, "pruning the outbox failed"),
+  });
+  const book = openAccessBook({
+    store,
+    outbox,
+    principalOf: (name) => directory.register.principal(name),
+    keyOf: (sub) => directory.people.key(sub),
+    service: { name: "broker", tz: settings.tz, now },
+    newId: () => v7({ msecs: now() }),
+    random,
+    log,
+  });
+  return {
+    ...book,
+    outbox,
+    async close() {
+      stopPruning();
+      await book.close();
+      await store.close();
+    },
+  };
 }

@@ -22,6 +22,8 @@ export function foldersOf(data: string) {
     serviceKey: (name: string) => join(keys, "services", `${name}.key`),
     broker: join(data, "broker"),
     directory: join(data, "broker", "directory"),
+    /** What the hub saw of access, on its way to the audit book. */
+    access: join(data, "broker", "access"),
     /** Keys of people: a store of its own, whose backups are kept apart. */
     peopleKeys: join(data, "broker", "people-keys"),
     /** Private key whose public part is {@link directoryPublicKey}. */

@@ -90,7 +90,8 @@ export function refusalEvent(o: {
   };
 }
 
-function actorOf(principal: Principal | undefined, service: string): Actor {
+/** Whoever is known as the actor; the service itself where nobody is. */
+export function actorOf(principal: Principal | undefined, service: string): Actor {
   if (principal === undefined) return { sub: service, auth: "service" };
   if (principal.kind === "person")
     return { sub: principal.sub, auth: principal.name === LOCAL_ADMIN ? "local" : "session" };

@@ -1,16 +1,25 @@
 import type { ErrorCode } from "../contracts/errors.ts";
 
 /** Who was refused what. `principal` is a registered name or its `sub`; `address` null where none is known. */
-export type Refusal = { principal: string; address: string | null; code: ErrorCode; detail: string };
+export type Refusal<Code extends string = ErrorCode> = {
+  principal: string;
+  address: string | null;
+  code: Code;
+  detail: string;
+};
 
 /** `count` refusals of one kind between `from` and `to` (ms since 1970); `detail` is that of the latest. */
-export type RefusalReport = Refusal & { count: number; from: number; to: number };
+export type RefusalReport<Code extends string = ErrorCode> = Refusal<Code> & {
+  count: number;
+  from: number;
+  to: number;
+};
 
 /** Runs `task` each `everyMs` until the returned function is called. */
 export type Repeat = (task: () => void, everyMs: number) => () => void;
 
-export type Refusals = {
-  note(refusal: Refusal): void;
+export type Refusals<Code extends string = ErrorCode> = {
+  note(refusal: Refusal<Code>): void;
   /** Reports what is still counted, and stops. */
   close(): void;
 };
@@ -24,19 +33,24 @@ const OTHERS = "others";
  * Keeps a flood of refusals out of the book (decision 23): per principal, address and code the first is reported at
  * once, the following as one count a minute; after a minute without any, the next is a first again.
  *
+ * What happens often without being refused is counted in the same way, with codes of the caller's own.
+ *
  * @param o.maximumKinds - how many combinations are told apart (1,000 when left out); the rest counts as "others".
+ * @param o.periodMs - the time that one count covers; a minute when left out.
  */
-export function createRefusals(o: {
-  emit: (report: RefusalReport) => void;
+export function createRefusals<Code extends string = ErrorCode>(o: {
+  emit: (report: RefusalReport<Code>) => void;
   now: () => number;
   repeat?: Repeat;
   maximumKinds?: number;
-}): Refusals {
-  const kinds = new Map<string, RefusalReport>();
+  periodMs?: number;
+}): Refusals<Code> {
+  const kinds = new Map<string, RefusalReport<Code>>();
+  const period = o.periodMs ?? MINUTE;
   const maximum = o.maximumKinds ?? 1000;
   const stop = (o.repeat ?? everyMs)(flush, MINUTE / 6);
 
-  function note(refusal: Refusal): void {
+  function note(refusal: Refusal<Code>): void {
     const counted = kinds.has(keyOf(refusal)) || kinds.size < maximum ? refusal : { ...refusal, principal: OTHERS };
     const known = kinds.get(keyOf(counted));
     const now = o.now();
@@ -49,10 +63,10 @@ export function createRefusals(o: {
   }
 
   function flush(): void {
-    for (const [key, kind] of kinds) if (o.now() - kind.from >= MINUTE) report(key, kind);
+    for (const [key, kind] of kinds) if (o.now() - kind.from >= period) report(key, kind);
   }
 
-  function report(key: string, kind: RefusalReport): void {
+  function report(key: string, kind: RefusalReport<Code>): void {
     if (kind.count === 0) {
       kinds.delete(key);
       return;
@@ -71,7 +85,7 @@ export function createRefusals(o: {
   };
 }
 
-function keyOf(refusal: Refusal): string {
+function keyOf(refusal: Refusal<string>): string {
   return JSON.stringify([refusal.principal, refusal.address, refusal.code]);
 }
 

@@ -12,6 +12,7 @@ const anyService: Teller = (from) => from.kind === "service";
 const machine: Teller = (from) => from.kind === "machine";
 /** The directory runs inside the hub's process unless the plant has a broker of its own. */
 const directory = service("directory", "broker");
+const hub = service("broker");
 const either =
   (...tellers: Teller[]): Teller =>
   (from) =>
@@ -33,6 +34,11 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "session.started": either(directory, machine),
   "session.ended": either(directory, machine),
   "session.refused": either(directory, machine),
+  "connection.admitted": hub,
+  "connection.refused": hub,
+  "connection.taken-over": hub,
+  "connection.ended": hub,
+  "packet.refused": hub,
   "machine.online": service("fleet"),
   "machine.offline": service("fleet"),
   "agent.started": machine,

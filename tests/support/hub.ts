@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { AccessEvent } from "../../broker/access-events.ts";
+import type { AccessEvent, OnAccess } from "../../broker/access-events.ts";
 import { announcePrincipals } from "../../broker/directory/announce.ts";
 import { type Directory, openDirectory } from "../../broker/directory/directory.ts";
 import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
-import { directoryRoutes } from "../../broker/directory/http.ts";
+import { directoryRoutes, type OnRefusedRequest } from "../../broker/directory/http.ts";
 import type { NewPerson } from "../../broker/directory/people.ts";
 import { type Hub, startHub } from "../../broker/start-hub.ts";
 import { LOCAL_ADMIN, type Session } from "../../lib/contracts/directory.ts";
@@ -58,7 +58,15 @@ type PersonProfile = NewPerson["profile"];
  * memory unless given; its service and principals are connected as in the broker's own process.
  */
 export async function startTestHub(
-  o: { now?: () => number; stores?: { store: Store; keyStore: Store }; systemTopicsMs?: number; port?: number } = {},
+  o: {
+    now?: () => number;
+    stores?: { store: Store; keyStore: Store };
+    systemTopicsMs?: number;
+    port?: number;
+    /** Told besides {@link TestHub.access}. */
+    onAccess?: OnAccess;
+    onRefusedRequest?: OnRefusedRequest;
+  } = {},
 ): Promise<TestHub> {
   const now = o.now ?? Date.now;
   const stores = o.stores ?? { store: await Store.inMemory(), keyStore: await Store.inMemory() };
@@ -85,11 +93,14 @@ export async function startTestHub(
     port: o.port ?? 0,
     authenticator: directory.credentials,
     log: SILENT,
-    onAccess: (event) => access.push(event),
+    onAccess: (event) => {
+      access.push(event);
+      o.onAccess?.(event);
+    },
     ...(o.systemTopicsMs === undefined ? {} : { systemTopicsMs: o.systemTopicsMs }),
   });
   const health = await startHealth({ name: "broker", log: SILENT });
-  health.mount(directoryRoutes({ directory, now, log: SILENT, onRefused: () => undefined }));
+  health.mount(directoryRoutes({ directory, now, log: SILENT, onRefused: (refused) => o.onRefusedRequest?.(refused) }));
 
   const tokenOf = (name: string, key: KeyPair) => () =>
     signToken({ sub: name, aud: plant.id, privateKey: key.privateKey, now, nonce: randomBytes(8).toString("hex") });
