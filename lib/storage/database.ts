@@ -21,13 +21,19 @@ export interface Database {
 const ENCODING = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 
 /**
+ * What LevelDB gathers in memory before it writes a table, bytes. With its preset of 4 MiB a busy book spends as much on
+ * merging small tables as on writing; opening after a crash reads at most this much of the log again.
+ */
+const WRITE_BUFFER = 16 * 1024 * 1024;
+
+/**
  * Opens a LevelDB folder, which is made if it is not there.
  *
  * @throws RastroError `store_locked` while another process has it open, `store_unusable` when it cannot be read
  *   or written.
  */
 export async function openLevel(folder: string): Promise<Database> {
-  const database = new Level<Buffer, Buffer>(folder, ENCODING);
+  const database = new Level<Buffer, Buffer>(folder, { ...ENCODING, writeBufferSize: WRITE_BUFFER });
   try {
     await database.open();
   } catch (thrown) {

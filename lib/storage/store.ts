@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { RastroError } from "../contracts/errors.ts";
 import { type Database, type KeyRange, openLevel, openMemory, type Operation } from "./database.ts";
 import { Group, type Tx } from "./group.ts";
@@ -6,8 +7,11 @@ import { FORMAT_KEY, STORE_FORMAT } from "./keys.ts";
 export type { KeyRange } from "./database.ts";
 export type { Tx } from "./group.ts";
 
-/** A group is closed when it has this many stages … */
-const GROUP_STAGES = 1024;
+/**
+ * A group is closed when it has this many stages: enough that a disk of 10 ms a sync takes ten thousand a second, few
+ * enough that the answers to one group and the requests of the next overlap.
+ */
+const GROUP_STAGES = 256;
 /** … or this many bytes of keys and values. */
 const GROUP_BYTES = 4 * 1024 * 1024;
 /** How long a write that may wait does so at most, ms. */
@@ -150,7 +154,11 @@ export class Store {
   }
 
   async #writeGroups(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#writeGroup();
+    while (this.#waiting.length > 0) {
+      await this.#writeGroup();
+      // What was written is told first: the next group may take as long as many answers.
+      if (this.#waiting.length > 0) await nextTurn();
+    }
     this.#writing = null;
   }
 

@@ -101,9 +101,20 @@ export function storeSuite(backend: Backend): void {
       expect(await rows()).toEqual({ k1: "a", k2: "b" });
     });
 
-    it("ends a group at 1,024 stages and at 4 MiB", async () => {
-      await Promise.all(Array.from({ length: 2500 }, (_, index) => set(`k${index}`, "x")));
-      expect(database.batches.map((batch) => batch.length)).toEqual([1024, 1024, 452]);
+    it("tells of one group before it stages the next", async () => {
+      const seen: string[] = [];
+      const first = set("k0", "x").then(async () => {
+        for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+        seen.push("first is told");
+      });
+      await untilBatches(database, 1);
+      await Promise.all([first, store.write(() => seen.push("second is staged"))]);
+      expect(seen).toEqual(["first is told", "second is staged"]);
+    });
+
+    it("ends a group at 256 stages and at 4 MiB", async () => {
+      await Promise.all(Array.from({ length: 600 }, (_, index) => set(`k${index}`, "x")));
+      expect(database.batches.map((batch) => batch.length)).toEqual([256, 256, 88]);
       database.batches.length = 0;
       const large = Buffer.alloc(1024 * 1024);
       await Promise.all(Array.from({ length: 6 }, (_, index) => store.write((tx) => tx.put(key(`k${index}`), large))));
