@@ -1,22 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import Table from "cli-table3";
 import { Command, Option } from "commander";
-import { pino } from "pino";
-import { prepare } from "../../broker/directory/prepare.ts";
 import { Status, Summary } from "../../lib/contracts/machine.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
 import { filters, parseMachine } from "../../lib/contracts/topics.ts";
-import { openLink } from "../../lib/messaging/link.ts";
-import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { openPlant } from "../../lib/runtime/plant.ts";
-import { readRunFile } from "../../lib/runtime/run-files.ts";
-import { readSettings } from "../../lib/runtime/settings.ts";
+import { benchEnvironment, HUB, startBenchPlant } from "./bench-plant.ts";
 import { startChild, stopChild } from "./child.ts";
 import { createGaps, type GapFigures } from "./gaps.ts";
 import { hostBusySeconds, usageOf } from "./process-usage.ts";
@@ -29,10 +22,9 @@ import { type OnMessage, startSink } from "./sink.ts";
 
 const MACHINE = "bench-1";
 const WARM_UP_MS = 3000;
-const log = pino({ level: "silent" });
 
 type Options = { seconds: number; against: "hub" | "sink"; json: boolean; profile?: string };
-type Far = { url: string; hubPid: number | null; close(): Promise<void> };
+type Far = { environment: NodeJS.ProcessEnv; hubPid: number | null; close(): Promise<void> };
 
 const program = new Command("bench:agent")
   .description("Measures the status rate of one agent, its spacing, and what it costs.")
@@ -45,20 +37,20 @@ const program = new Command("bench:agent")
 await run(program.opts<Options>());
 
 async function run(options: Options): Promise<void> {
-  const data = await mkdtemp(join(tmpdir(), "rastro-bench-"));
   const arrivals = createArrivals();
-  const env = environment(data);
-  const far = options.against === "hub" ? await startHub(env, arrivals.take) : await startBareSink(data, arrivals.take);
-  const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`];
-  const agent = await startChild("edge-agent/main.ts", { ...env, RASTRO_BROKER_URL: far.url }, profiling);
+  const far = options.against === "hub" ? await startHub(arrivals.take) : await startBareSink(arrivals.take);
   try {
-    await arrivals.first;
-    await pause(WARM_UP_MS);
-    report(options, await measure(options.seconds, agent.pid ?? 0, far.hubPid, arrivals));
+    const profiling = options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${options.profile}`];
+    const agent = await startChild("edge-agent/main.ts", far.environment, profiling);
+    try {
+      await arrivals.first;
+      await pause(WARM_UP_MS);
+      report(options, await measure(options.seconds, agent.pid ?? 0, far.hubPid, arrivals));
+    } finally {
+      await stopChild(agent);
+    }
   } finally {
-    await stopChild(agent);
     await far.close();
-    await rm(data, { recursive: true });
   }
 }
 
@@ -138,49 +130,25 @@ function createArrivals() {
   return { take, first, begin: () => (now = { gaps: createGaps(), summaries: [] }), end: () => void (now = null) };
 }
 
-async function startBareSink(data: string, onMessage: OnMessage): Promise<Far> {
+async function startBareSink(onMessage: OnMessage): Promise<Far> {
+  const data = await mkdtemp(join(tmpdir(), "rastro-bench-"));
   await openPlant({ data, now: Date.now, random: randomBytes });
-  return { ...(await startSink(onMessage)), hubPid: null };
-}
-
-/** A real hub with a subscriber as an administrator has it. */
-async function startHub(env: NodeJS.ProcessEnv, onMessage: OnMessage): Promise<Far> {
-  const port = await freePort();
-  const password = randomBytes(12).toString("hex");
-  const hubEnv = { ...env, RASTRO_MQTT_PORT: String(port), RASTRO_WS_PORT: "0" };
-  const settings = readSettings({ ...hubEnv, RASTRO_ADMIN_PASSWORD: password });
-  await prepare({ settings, log, now: Date.now, random: randomBytes });
-  const hub = await startChild("broker/main.ts", hubEnv);
-  const directory = createDirectoryClient({ url: readRunFile(settings.data, "broker")?.url ?? "" });
-  const session = await directory.signIn({ user: "admin", password, app: "bench" });
-  const url = `mqtt://127.0.0.1:${port}`;
-  const link = openLink({ url, name: session.user, password: () => session.token, log, random: randomBytes });
-  await link.subscribe([filters.everyStatus, filters.everySummary], onMessage);
+  const sink = await startSink(onMessage);
   return {
-    url,
-    hubPid: hub.pid ?? null,
-    close: async () => {
-      await link.close();
-      await stopChild(hub);
+    environment: { ...benchEnvironment(data, MACHINE), RASTRO_BROKER_URL: sink.url },
+    hubPid: null,
+    async close() {
+      await sink.close();
+      await rm(data, { recursive: true });
     },
   };
 }
 
-function environment(data: string): NodeJS.ProcessEnv {
-  return {
-    PATH: process.env["PATH"],
-    RASTRO_DATA: data,
-    RASTRO_MACHINE: MACHINE,
-    RASTRO_LOG_LEVEL: "warn",
-  };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+/** A real hub with a subscriber as an administrator has it. */
+async function startHub(onMessage: OnMessage): Promise<Far> {
+  const plant = await startBenchPlant([], MACHINE);
+  await plant.link.subscribe([filters.everyStatus, filters.everySummary], onMessage);
+  return { environment: plant.environment, hubPid: plant.pids[HUB] ?? null, close: () => plant.close() };
 }
 
 function report({ against, json }: Options, figures: Figures): void {

@@ -8,7 +8,7 @@ import { pino } from "pino";
 import { prepare } from "../../broker/directory/prepare.ts";
 import type { Session } from "../../lib/contracts/directory.ts";
 import { type Link, openLink } from "../../lib/messaging/link.ts";
-import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
+import { createDirectoryClient, type DirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { readRunFile } from "../../lib/runtime/run-files.ts";
 import { readSettings, type Settings } from "../../lib/runtime/settings.ts";
 import { startChild, stopChild } from "./child.ts";
@@ -21,54 +21,60 @@ export type BenchPlant = {
   settings: Settings;
   /** Process ids by the path of the `main.ts`. */
   pids: Record<string, number>;
+  directory: DirectoryClient;
   session: Session;
   /** A connection as the administrator. */
   link: Link;
   close(): Promise<void>;
 };
 
+/** The hub among {@link BenchPlant.pids}. */
+export const HUB = "broker/main.ts";
+
+/** What every process of a benchmark is told: its data folder, and nothing of the developer's own settings. */
+export function benchEnvironment(data: string, machine: string): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env["PATH"],
+    RASTRO_DATA: data,
+    RASTRO_MACHINE: machine,
+    RASTRO_WS_PORT: "0",
+    RASTRO_LOG_LEVEL: "warn",
+  };
+}
+
 /** @param mains - started after the hub, in order: `services/audit/main.ts`. */
 export async function startBenchPlant(mains: readonly string[], machine = "bench-1"): Promise<BenchPlant> {
   const data = await mkdtemp(join(tmpdir(), "rastro-bench-"));
   const password = randomBytes(12).toString("hex");
-  const environment = {
-    PATH: process.env["PATH"],
-    RASTRO_DATA: data,
-    RASTRO_MACHINE: machine,
-    RASTRO_MQTT_PORT: String(await freePort()),
-    RASTRO_WS_PORT: "0",
-    RASTRO_LOG_LEVEL: "warn",
-  };
+  const environment = { ...benchEnvironment(data, machine), RASTRO_MQTT_PORT: String(await freePort()) };
   const settings = readSettings({ ...environment, RASTRO_ADMIN_PASSWORD: password });
-  await prepare({ settings, log, now: Date.now, random: randomBytes });
-
-  const children: { main: string; child: Awaited<ReturnType<typeof startChild>> }[] = [];
-  for (const main of ["broker/main.ts", ...mains]) children.push({ main, child: await startChild(main, environment) });
-  const directory = createDirectoryClient({ url: readRunFile(data, "broker")?.url ?? "" });
-  const session = await directory.signIn({ user: "admin", password, app: "bench" });
-  const link = openLink({
-    url: settings.brokerUrl,
-    name: session.user,
-    password: () => session.token,
-    log,
-    random: randomBytes,
-  });
-  await link.whenConnected();
-  return {
-    environment,
-    settings,
-    pids: Object.fromEntries(children.map(({ main, child }) => [main, child.pid ?? 0])),
-    session,
-    link,
-    async close() {
-      await link.close();
-      for (const { child } of children.toReversed()) await stopChild(child);
-      await rm(data, { recursive: true });
-    },
+  const undo: (() => Promise<unknown>)[] = [() => rm(data, { recursive: true })];
+  const close = async () => {
+    for (const step of undo.splice(0).toReversed()) await step();
   };
+  try {
+    await prepare({ settings, log, now: Date.now, random: randomBytes });
+    const pids: Record<string, number> = {};
+    for (const main of [HUB, ...mains]) {
+      const child = await startChild(main, environment);
+      undo.push(() => stopChild(child));
+      pids[main] = child.pid ?? 0;
+    }
+    const directory = createDirectoryClient({ url: readRunFile(data, "broker")?.url ?? "" });
+    const session = await directory.signIn({ user: "admin", password, app: "bench" });
+    const { user: name, token } = session;
+    const link = openLink({ url: settings.brokerUrl, name, password: () => token, log, random: randomBytes });
+    undo.push(() => link.close());
+    await link.whenConnected();
+    return { environment, settings, pids, directory, session, link, close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
