@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { BookRecord } from "../../../lib/contracts/book.ts";
 import { openRecord } from "../../../lib/ledger/record.ts";
 import type { Event } from "../../../lib/contracts/events.ts";
+import { connect } from "../../../tools/client/connection.ts";
 import { entriesOf } from "../../../tools/replay/report-entry.ts";
 import { readReports } from "../../../tools/replay/read-reports.ts";
 import { openZone } from "../../../tools/replay/zone.ts";
@@ -35,18 +37,18 @@ const run = (args: string[], options?: Parameters<typeof rastro>[2]): Promise<Ra
 const totals = async () => (await run(["entry", "totals", "--json"])).json();
 const replay = (...options: string[]) => run(["replay", FIXTURE, "--tz", "Europe/Lisbon", "--json", ...options]);
 
-/** Ids of the events of a book's records, oldest first, of those that `wanted` picks. */
+/** Ids of the events of a book's records, oldest first, of those that are `wanted`. */
 async function idsIn(book: "audit" | "production", wanted: string): Promise<string[]> {
+  const connection = await connect({ url: plant.settings.brokerUrl, session: await plant.signInLocal() });
   const ids: string[] = [];
-  const { size } = (await run(["audit", "verify", "--book", book, "--json"])).json() as { size: number };
-  const session = await plant.signInLocal();
-  const { connect } = await import("../../../tools/client/connection.ts");
-  const connection = await connect({ url: plant.settings.brokerUrl, session });
   try {
-    for (let seq = 0; seq < size; seq += 1) {
-      const { bytes } = await connection.call(book, "book-record", { seq });
-      const event = openRecord(Buffer.from(bytes, "base64")).event as Event;
-      if (event.type === wanted) ids.push(event.id);
+    for (let before: number | null = null; before !== 0;) {
+      const { records }: { records: BookRecord[] } = await connection.call(book, "book-tail", { limit: 200, before });
+      for (const { bytes } of records) {
+        const event = openRecord(Buffer.from(bytes, "base64")).event as Event;
+        if (event.type === wanted) ids.unshift(event.id);
+      }
+      before = records.at(-1)?.seq ?? 0;
     }
   } finally {
     await connection.close();
@@ -137,8 +139,8 @@ describe("a replay", () => {
 
   it("is accounted for row by row in both books, which are whole", async () => {
     const expected = entriesOf(await readReports(FIXTURE), openZone("Europe/Lisbon")).map(({ id }) => id);
-    expect(new Set(await idsIn("production", "entry.created"))).toEqual(new Set(expected));
-    expect(await idsIn("production", "entry.created")).toHaveLength(expected.length);
+    expect(new Set(expected).size).toBe(9);
+    expect(await idsIn("production", "entry.created")).toEqual(expected);
     expect((await toldAudit("record.booked", expected.length)).toSorted()).toEqual(expected.toSorted());
     for (const book of ["production", "audit"]) {
       const verified = await run(["audit", "verify", "--book", book, "--json"]);
