@@ -153,12 +153,15 @@ async function startHub(onMessage: OnMessage): Promise<Far> {
 
 function report({ against, json }: Options, figures: Figures): void {
   const { arrival, sending } = figures;
-  const table = new Table({ head: ["", "Hz", "p50 µs", "p99 µs", "p99.9 µs", "max µs"], style: { head: [] } });
+  const table = new Table({
+    head: ["", "Hz", "p50 µs", "p99 µs", "p99.9 µs", "max µs"],
+    style: { head: [], border: [] },
+  });
   table.push(
     ["sent", sending.hz.toFixed(2), sending.p50Us, `${sending.worstP99Us} (worst second)`, "", sending.maxUs],
     [`arrived at the ${against}`, arrival.hz.toFixed(2), arrival.p50Us, arrival.p99Us, arrival.p999Us, arrival.maxUs],
   );
-  const costs = new Table();
+  const costs = new Table({ style: { head: [], border: [] } });
   costs.push(
     { "measured for": `${figures.seconds.toFixed(1)} s, ${arrival.count} statuses, ${sending.skipped} skipped` },
     { "agent's share of a core": `${figures.agentCpuPercent.toFixed(2)} %` },

@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import Table from "cli-table3";
 import { Command, Option } from "commander";
 import { Level } from "level";
 import { v7 as newId } from "uuid";
-import { createRequester } from "../../lib/messaging/request-client.ts";
+import { createRequester, type Requester } from "../../lib/messaging/request-client.ts";
 import { startBenchPlant } from "./bench-plant.ts";
 import { usageOf } from "./process-usage.ts";
 
@@ -21,7 +22,8 @@ const RECORD_BYTES = 900;
 
 type Options = { seconds: number; rounds: number; json: boolean };
 type Figures = { inFlight: number; perSecond: number; p50Ms: number; p99Ms: number };
-type Row = { inFlight: number; entries: Figures; floor: Figures; ratio: number };
+/** `auditLagMs`: from the last receipt until the audit book has all that production booked. */
+type Row = { inFlight: number; entries: Figures; floor: Figures; ratio: number; auditLagMs: number };
 
 const options = new Command("bench:entry")
   .description("Measures entry → receipt at 1, 10, 100 and 1000 in flight, beside synced LevelDB batches with SHA-256.")
@@ -47,26 +49,45 @@ async function run(): Promise<void> {
       const fields = { machine: "bench-1", lot: `L-${n % 10}`, good: n % 100 };
       await ask.call("production", "entry-add", { id: newId(), at: new Date().toISOString(), tz: "UTC", fields });
     };
+    const untilAuditHasAll = await watchAudit(ask);
     await measure(10, 2, enter);
     const before = cpuOf(plant.pids);
     const rows: Row[] = [];
-    for (const inFlight of SIZES) rows.push(await oneRow(inFlight, enter));
+    for (const inFlight of SIZES) rows.push(await oneRow(inFlight, enter, untilAuditHasAll));
     report(rows, shares(before, cpuOf(plant.pids)));
   } finally {
     await plant.close();
   }
 }
 
-async function oneRow(inFlight: number, enter: (n: number) => Promise<void>): Promise<Row> {
+async function oneRow(
+  inFlight: number,
+  enter: (n: number) => Promise<void>,
+  untilAuditHasAll: () => Promise<number>,
+): Promise<Row> {
   const entries: Figures[] = [];
   const floors: Figures[] = [];
+  let auditLagMs = 0;
   for (let round = 0; round < options.rounds; round += 1) {
     floors.push(await measureFloor(inFlight));
     entries.push(await measure(inFlight, options.seconds, enter));
+    auditLagMs = Math.max(auditLagMs, await untilAuditHasAll());
   }
   const entry = medianBySpeed(entries);
   const floor = medianBySpeed(floors);
-  return { inFlight, entries: entry, floor, ratio: entry.perSecond / floor.perSecond };
+  return { inFlight, entries: entry, floor, ratio: entry.perSecond / floor.perSecond, auditLagMs };
+}
+
+/** How long it takes until the audit book has what it had before and all that production has booked since, ms. */
+async function watchAudit(ask: Requester): Promise<() => Promise<number>> {
+  const sizeOf = async (book: "production" | "audit") => (await ask.call(book, "book-head", {})).size;
+  const others = (await sizeOf("audit")) - (await sizeOf("production"));
+  return async () => {
+    const begun = performance.now();
+    const size = await sizeOf("production");
+    while ((await sizeOf("audit")) - others < size) await pause(20);
+    return performance.now() - begun;
+  };
 }
 
 /** Keeps `inFlight` calls open for so many seconds. */
@@ -156,9 +177,19 @@ function shares(before: Cpu, after: Cpu): Record<string, number> {
 }
 
 function report(rows: readonly Row[], cores: Record<string, number>): void {
-  const head = ["in flight", "entries/s", "p50 ms", "p99 ms", "floor/s", "floor p50 ms", "floor p99 ms", "ratio"];
-  const table = new Table({ head, style: { head: [] } });
-  for (const { inFlight, entries, floor, ratio } of rows) {
+  const head = [
+    "in flight",
+    "entries/s",
+    "p50 ms",
+    "p99 ms",
+    "floor/s",
+    "floor p50 ms",
+    "floor p99 ms",
+    "ratio",
+    "audit lag ms",
+  ];
+  const table = new Table({ head, style: { head: [], border: [] } });
+  for (const { inFlight, entries, floor, ratio, auditLagMs } of rows) {
     table.push([
       inFlight,
       entries.perSecond.toFixed(0),
@@ -168,6 +199,7 @@ function report(rows: readonly Row[], cores: Record<string, number>): void {
       floor.p50Ms.toFixed(2),
       floor.p99Ms.toFixed(2),
       ratio.toFixed(3),
+      auditLagMs.toFixed(0),
     ]);
   }
   process.stdout.write(`${table.toString()}\n`);

@@ -1,0 +1,45 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { freePort } from "./bench-plant.ts";
+import { stopChild } from "./child.ts";
+
+export type Mosquitto = { port: number; pid: number; close(): Promise<void> };
+
+/** Mosquitto on a free port of loopback, as its package has it but for what is given; null when it is not installed. */
+export async function startMosquitto(o: { noDelay: boolean }): Promise<Mosquitto | null> {
+  const binary = findMosquitto();
+  if (binary === null) return null;
+  const folder = await mkdtemp(join(tmpdir(), "rastro-mosquitto-"));
+  const port = await freePort();
+  const lines = [`listener ${port} 127.0.0.1`, "allow_anonymous true", `set_tcp_nodelay ${o.noDelay}`];
+  await writeFile(join(folder, "mosquitto.conf"), `${lines.join("\n")}\n`);
+  const child = spawn(binary, ["-c", join(folder, "mosquitto.conf")], { stdio: ["ignore", "ignore", "pipe"] });
+  const said = createInterface({ input: child.stderr });
+  await Promise.race([
+    new Promise<void>((resolve) => said.on("line", (line) => line.endsWith(" running") && resolve())),
+    once(child, "exit").then(() => Promise.reject(new Error("mosquitto ended before it ran"))),
+  ]);
+  return {
+    port,
+    pid: child.pid ?? 0,
+    async close() {
+      await stopChild(child);
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+function findMosquitto(): string | null {
+  const folders = [
+    ...(process.env["PATH"] ?? "").split(delimiter),
+    "/usr/sbin",
+    "/usr/local/sbin",
+    "/opt/homebrew/sbin",
+  ];
+  return folders.map((folder) => join(folder, "mosquitto")).find((file) => existsSync(file)) ?? null;
+}
