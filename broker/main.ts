@@ -83,6 +83,7 @@ async function start(context: ProcessContext): Promise<void> {
   await link.whenConnected({ timeoutMs: LINK_TIMEOUT_MS });
 
   health.check("hub", () => hub.listening() || "the hub does not listen");
+  health.check("websocket", () => hub.listeningOnWebSocket() || "the hub does not listen for WebSocket connections");
   health.check("directory", () => directoryOpen || "the directory is closed");
   health.check("directory link", () => link.connected || "the directory is not connected to the hub");
   const onRefused: OnRefusedRequest = (refused) => {

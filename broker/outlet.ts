@@ -18,12 +18,15 @@ export type OutletLimits = {
 };
 
 export const OUTLET_LIMITS: OutletLimits = {
-  turnBytes: 1024 * 1024,
+  turnBytes: 8 * 1024 * 1024,
   heldTopics: 10_000,
   heldBytes: 4 * 1024 * 1024,
   queuedMessages: 20_000,
   queuedBytes: 8 * 1024 * 1024,
 };
+
+/** Retained messages that are read from the store before what was read is written. */
+const READ_AHEAD_BYTES = 256 * 1024;
 
 /** `skipped` was replaced by a newer message of its topic before it was sent, `dropped` had no place to wait. */
 export type OutletCounters = { sent: number; skipped: number; dropped: number };
@@ -66,22 +69,21 @@ export function createOutlet(o: {
   /** Readings of retained messages, which may wait: nobody else does because of them. */
   let paused: (() => void)[] = [];
 
-  const isBehind = () => conn.writableNeedDrain || queuedBytes > limits.turnBytes || held.size > 0;
+  const isBehind = (bytes: number) => conn.writableNeedDrain || queuedBytes > bytes || held.size > 0;
 
   function send0(packet: AedesPublishPacket, done: () => void): void {
     if (client.closed) return done();
     const frame = o.frameOf(packet);
-    if (!isBehind()) {
+    if (!packet.brokerId) {
+      // Read from the store for a subscription: what is held is newer.
+      if (!held.has(packet.topic)) push({ bytes: frame });
+      return goOnReading(done);
+    }
+    if (!isBehind(limits.turnBytes)) {
       push({ bytes: frame });
       return done();
     }
     plan();
-    if (!packet.brokerId) {
-      // Read from the store for a subscription: what is held is newer.
-      if (!held.has(packet.topic)) push({ bytes: frame });
-      paused.push(done);
-      return;
-    }
     const kept = held.keep(packet.topic, frame);
     if (kept === "replaced") counters.skipped += 1;
     if (kept === "full") counters.dropped += 1;
@@ -97,8 +99,14 @@ export function createOutlet(o: {
     const numbered = Object.assign(packet, { qos, messageId: nextMessageId(client) });
     if (client.clean || packet.retain) push({ bytes: publishFrame(numbered) });
     else pushOnceNoted(numbered);
-    if (!packet.brokerId && isBehind()) paused.push(done);
-    else done();
+    if (packet.brokerId) done();
+    else goOnReading(done);
+  }
+
+  function goOnReading(done: () => void): void {
+    if (!isBehind(READ_AHEAD_BYTES)) return done();
+    plan();
+    paused.push(done);
   }
 
   /** The queue of a persistent session has to know the message id before the message is sent. */

@@ -60,6 +60,7 @@ export interface Hub {
   /** Session segments that admitted connections signed in with. */
   sessions(): string[];
   listening(): boolean;
+  listeningOnWebSocket(): boolean;
   /** Publishes the wills of what is connected, closes every connection and the port. */
   close(): Promise<void>;
 }
@@ -163,7 +164,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     counters,
     connected: () => registered.size,
     sessions: () => sessionsOf([...registered].map((client) => connections.get(client))),
-    listening: () => server.listening && webSocket?.listening() !== false,
+    listening: () => server.listening,
+    listeningOnWebSocket: () => webSocket?.listening() === true,
     async close() {
       stopSystemTopics();
       const serverClosed = new Promise<void>((resolve) => server.close(() => resolve()));

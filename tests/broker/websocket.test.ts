@@ -151,11 +151,12 @@ it("says what it is to who asks in plain HTTP", async () => {
 
 it("closes with the hub, whoever is connected", async () => {
   const { url, hub } = await startWithWebSocket();
+  expect(hub.listeningOnWebSocket()).toBe(true);
   const { closed } = await bareSocket(url);
   const idle = connectTcp(Number(new URL(url).port), "127.0.0.1");
   await once(idle, "connect");
   const idleClosed = once(idle, "close");
   await hub.close();
   await Promise.all([closed, idleClosed]);
-  expect(hub.listening()).toBe(false);
+  expect([hub.listening(), hub.listeningOnWebSocket()]).toEqual([false, false]);
 });
