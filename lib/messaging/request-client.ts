@@ -16,7 +16,8 @@ import { type After, after as systemAfter } from "./timing.ts";
 export type Requester = {
   /**
    * Asks a service and waits for its answer. A request whose connection goes is sent again, with the same id, as soon
-   * as there is one: services answer the second as they answered the first.
+   * as there is one, and again after 2 to 4 and 6 to 8 seconds without an answer, since a broker drops what is for a
+   * service that is not connected at that moment: services answer the second as they answered the first.
    *
    * @param options.timeoutMs - 10 seconds when left out; the service does not begin it after that either.
    * @throws RastroError what the service answered; `timeout` when it did not; `not_reachable` when there was no
@@ -30,7 +31,12 @@ export type Requester = {
   ): Promise<ResponseOf<S, O>>;
 };
 
+/** How often it is looked which questions have waited for long. */
+const LOOK_MS = 2000;
+
 type Waiting = {
+  /** How often it was found without an answer. */
+  looks: number;
   topic: string;
   payload: string;
   resolve: (data: unknown) => void;
@@ -54,6 +60,7 @@ export function createRequester(o: {
   const waiting = new Map<string, Waiting>();
   const after = o.after ?? systemAfter;
   let subscribed: Promise<void> | null = null;
+  let cancelLook: (() => void) | null = null;
 
   /** A subscription that was refused is asked for again by the next call. */
   function subscribe(): Promise<void> {
@@ -84,6 +91,24 @@ export function createRequester(o: {
     });
   }
 
+  /** The broker may have had nobody to give it to. Ever more rarely, so that a service which is slow is not made slower. */
+  function look(): void {
+    cancelLook = null;
+    for (const asked of waiting.values()) {
+      asked.looks += 1;
+      if (asked.looks > 1 && Number.isInteger(Math.log2(asked.looks)) && o.link.connected) send(asked);
+    }
+    lookLater();
+  }
+
+  function lookLater(): void {
+    if (waiting.size > 0) cancelLook ??= after(LOOK_MS, look);
+    else {
+      cancelLook?.();
+      cancelLook = null;
+    }
+  }
+
   async function exchange(service: string, operation: string, body: unknown, timeoutMs: number): Promise<unknown> {
     const id = o.newId();
     const topic = topics.request(o.user, o.session, service, operation, id);
@@ -91,14 +116,16 @@ export function createRequester(o: {
     let cancel = () => {};
     try {
       return await new Promise<unknown>((resolve, reject) => {
-        const asked = { topic, payload, resolve, reject };
+        const asked = { looks: 0, topic, payload, resolve, reject };
         waiting.set(id, asked);
+        lookLater();
         cancel = after(timeoutMs, () => reject(outOfTime(o.link, service, operation, timeoutMs)));
         subscribe().then(() => waiting.has(id) && o.link.connected && send(asked), reject);
       });
     } finally {
       cancel();
       waiting.delete(id);
+      lookLater();
     }
   }
 

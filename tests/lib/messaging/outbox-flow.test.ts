@@ -9,12 +9,12 @@ import {
 } from "../../../lib/messaging/outbox-sender.ts";
 import type { Refused } from "../../../lib/messaging/refused.ts";
 import { recordLog } from "../../support/log-lines.ts";
-import { PLAIN_BROKERS, startAedes } from "../../support/plain-broker.ts";
+import { startAedes } from "../../support/plain-broker.ts";
 import { SILENT } from "../../support/silent.ts";
 import { watch } from "../../support/until.ts";
 import { memoryBook, recordsOf } from "./memory-book.ts";
 import { memoryOutbox, type MemoryOutbox } from "./memory-outbox.ts";
-import { connect, ups } from "./open.ts";
+import { connect } from "./open.ts";
 
 type Receive = (from: string, batch: EventBatch) => Promise<ReceiptBatch>;
 
@@ -35,66 +35,7 @@ async function receive(link: Link, take: Receive): Promise<EventReceiver> {
 const allSettled = (outbox: MemoryOutbox) =>
   outbox.settled.until((receipts) => new Set(receipts.map((receipt) => receipt.id)).size === outbox.ids().length);
 
-describe.each(PLAIN_BROKERS)("outbox to receipt over $name", ({ start }) => {
-  it("brings the events of several machines into the book, each once and in order", async () => {
-    const { url } = await start();
-    const book = memoryBook();
-    await receive(await connect(url, "production"), book.receive);
-    const outboxes = await Promise.all(
-      ["ipc-1", "ipc-2", "ipc-3"].map(async (name) => {
-        const outbox = memoryOutbox();
-        outbox.stage(500);
-        send(await connect(url, name), outbox);
-        outbox.stage(500);
-        return outbox;
-      }),
-    );
-    await Promise.all(outboxes.map(allSettled));
-    for (const name of ["ipc-1", "ipc-2", "ipc-3"]) {
-      expect(book.records.value.filter((record) => record.startsWith(name))).toEqual(recordsOf(name, 1000));
-    }
-  });
-
-  it("loses nothing and counts nothing twice when the broker is killed in the middle", async () => {
-    const broker = await start();
-    const book = memoryBook();
-    await receive(await connect(broker.url, "production"), book.receive);
-    const link = await connect(broker.url, "ipc-1");
-    const outbox = memoryOutbox();
-    outbox.stage(3000);
-    const sender = send(link, outbox, { batchEvents: 16, receiptTimeoutMs: 300 });
-    for (const mark of [500, 1200, 2100]) {
-      await book.records.until((records) => records.length >= mark);
-      const back = ups(link, 1);
-      await broker.kill();
-      await broker.start();
-      await back;
-    }
-    await allSettled(outbox);
-    expect(book.records.value).toEqual(recordsOf("ipc-1", 3000));
-    await sender.stop();
-    expect(sender.state()).toMatchObject({ inFlight: 0, lastError: null });
-  });
-
-  it("sends what waited while the receiver was away, and goes on with its successor", async () => {
-    const { url } = await start();
-    const book = memoryBook();
-    const outbox = memoryOutbox();
-    outbox.stage(40);
-    const sender = send(await connect(url, "ipc-1"), outbox, { receiptTimeoutMs: 30 });
-    const first = await connect(url, "production");
-    await receive(first, book.receive);
-    await allSettled(outbox);
-    await first.close();
-    outbox.stage(40);
-    await receive(await connect(url, "production"), book.receive);
-    await allSettled(outbox);
-    expect(book.records.value).toEqual(recordsOf("ipc-1", 80));
-    await sender.stop();
-    expect(sender.state().lastError).toBeNull();
-  });
-});
-
+/* The flow over real brokers, with real stores and fail-over, is tests/suites/fail-over.ts. */
 describe("outbox to receipt", () => {
   it("sends again when receipts are lost, and the book counts once", async () => {
     const { url } = await startAedes();

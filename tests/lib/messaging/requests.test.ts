@@ -275,7 +275,7 @@ describe("a request", () => {
     });
     const answer = requester.call("fleet", "machine-list", {});
     await settled();
-    expect(timers.next()).toBe(10_000);
+    for (let ms = timers.next(); ms !== 10_000; ms = timers.next()) expect(ms).toBe(2000);
     await expect(answer).rejects.toMatchObject({ code: "not_reachable" });
     expect(link.published).toEqual([]);
   });
@@ -295,6 +295,23 @@ describe("a request", () => {
     });
     link.deliver("responses/ana/s1/q1", { v: 1, status: "ok", data: [] });
     expect(await answer).toEqual([]);
+  });
+
+  it("is asked again for a service that was not there, ever more rarely, until it is answered", async () => {
+    const link = fakeLink("ana");
+    const timers = fakeTimers();
+    const about = { user: "ana", session: "s1", newId: () => "q1", now: () => NOW, after: timers.after };
+    const answer = createRequester({ link, ...about }).call("fleet", "machine-list", {}, { timeoutMs: 20_000 });
+    await settled();
+    const asked: number[] = [link.published.length];
+    for (let look = 0; look < 5; look += 1) {
+      timers.next();
+      asked.push(link.published.length);
+    }
+    expect(asked).toEqual([1, 1, 2, 2, 3, 3]);
+    link.deliver("responses/ana/s1/q1", { v: 1, status: "ok", data: [] });
+    expect(await answer).toEqual([]);
+    expect(timers.pending()).toEqual([]);
   });
 
   it("refuses an answer that fits no schema", async () => {
