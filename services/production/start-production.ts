@@ -24,8 +24,8 @@ import { bringViewsUpToDate } from "./rebuild.ts";
 import { followRecords } from "./record.ts";
 import { openViews } from "./views.ts";
 
-/** How long what audit is told may wait for more of it: alone, each entry would cost the hub and audit as much as ten. */
-const GATHER_MS = 10;
+/** How long what audit is told may wait for more of it: alone, an entry costs the hub and audit several times as much. */
+const GATHER_MS = 30;
 
 export type ProductionOptions = {
   store: Store;
