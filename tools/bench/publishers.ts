@@ -55,7 +55,10 @@ async function openLane({ port, qos, bytes }: Offer, publisher: Offer["publisher
   return Object.assign(write, { socket });
 }
 
-/** Calls `act` at the given rate; instants that it slept through are left out, never caught up in a burst. */
+/** Late by no more than so many instants, they are caught up; what was slept through for longer is left out. */
+const CAUGHT_UP = 3;
+
+/** Calls `act` at the given rate. A timer of Node.js wakes a little late each time, so that some wakings act twice. */
 function pace(hz: number, seconds: number, act: () => number): Promise<number> {
   const every = 1000 / hz;
   const begun = performance.now();
@@ -64,12 +67,10 @@ function pace(hz: number, seconds: number, act: () => number): Promise<number> {
   return new Promise((resolve) => {
     const tick = () => {
       const now = performance.now();
-      if (now >= due) {
-        total += act();
-        due += every * Math.max(1, Math.floor((now - due) / every) + 1);
-      }
+      due = Math.max(due, now - CAUGHT_UP * every);
+      for (; due <= now; due += every) total += act();
       if (now - begun >= seconds * 1000) resolve(total);
-      else setTimeout(tick, Math.max(0, Math.min(due - performance.now(), 1000)));
+      else setTimeout(tick, due - now);
     };
     tick();
   });
