@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { v7 } from "uuid";
+import manifest from "../package.json" with { type: "json" };
 import { sign } from "../lib/ledger/signature.ts";
 import { type Link, openLink } from "../lib/messaging/link.ts";
 import { createOutboxSender } from "../lib/messaging/outbox-sender.ts";
@@ -7,7 +8,7 @@ import { loadOrCreateKey } from "../lib/runtime/keys.ts";
 import { openPlant } from "../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../lib/runtime/process.ts";
 import { createRefusals } from "../lib/runtime/refusals.ts";
-import { signToken } from "../lib/runtime/token.ts";
+import { createTokens } from "../lib/runtime/token.ts";
 import { Outbox } from "../lib/storage/outbox.ts";
 import { pruneRegularly } from "../lib/storage/prune-regularly.ts";
 import { Store } from "../lib/storage/store.ts";
@@ -22,8 +23,8 @@ import { startHub } from "./start-hub.ts";
 
 const SESSIONS_EVERY_MS = 10 * 60_000;
 const LINK_TIMEOUT_MS = 10_000;
-/** The version that stands in the hub's own events. */
-const APP = "broker@0.1.0";
+/** What stands in the hub's own events. */
+const APP = `broker@${manifest.version}`;
 
 await runProcess("broker", start);
 
@@ -64,7 +65,7 @@ async function start(context: ProcessContext): Promise<void> {
 
   const linkOf = async (name: "directory" | "broker") => {
     const { privateKey } = await loadOrCreateKey(folders.serviceKey(name));
-    const password = () => signToken({ sub: name, aud: plant.id, privateKey, now, nonce: random(8).toString("hex") });
+    const password = createTokens({ name, plant: plant.id, privateKey, now, random });
     const link = openLink({ url: hub.url, name, password, log, random });
     context.onStop(() => link.close());
     return link;

@@ -1,11 +1,11 @@
-import { readFileSync } from "node:fs";
+import manifest from "../package.json" with { type: "json" };
 import type { HubCounters } from "./access-events.ts";
 import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
 import { createLoadAverage } from "./load-average.ts";
 import type { StoredMessages } from "./stored-messages.ts";
 
 /** The name under which the hub presents itself, with the project's version. */
-export const HUB_VERSION = `rastro version ${readVersion()}`;
+export const HUB_VERSION = `rastro version ${manifest.version}`;
 
 const LOAD_MINUTES = [1, 5, 15] as const;
 
@@ -91,9 +91,4 @@ function createLoads(name: string, startedAt: number): (total: number, now: numb
       averages.map(({ minutes, next }) => [`load/${name}/${minutes}min`, next(added, elapsed).toFixed(2)]),
     );
   };
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { v7 } from "uuid";
+import manifest from "../../package.json" with { type: "json" };
 import { LOCAL_ADMIN, type Principal, type Session, type UserRow } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError } from "../../lib/contracts/errors.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
@@ -18,7 +19,7 @@ import { openSessions, type Sessions } from "./sessions.ts";
 import { openSetupCode } from "./setup-code.ts";
 
 /** The version that stands in the events of the directory. */
-const APP = "directory@0.1.0";
+const APP = `directory@${manifest.version}`;
 
 export type DirectoryOptions = {
   store: Store;

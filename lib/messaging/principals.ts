@@ -22,6 +22,14 @@ export interface Principals {
   onChange(listener: (name: string, principal: Principal | null) => void): void;
 }
 
+/** Looks up raw Ed25519 public keys for the checking of signatures; null for a name without a key. */
+export function keysOf(principals: Pick<Principals, "byName">): (name: string) => Uint8Array | null {
+  return (name) => {
+    const key = principals.byName(name)?.publicKey ?? null;
+    return key === null ? null : Buffer.from(key, "base64");
+  };
+}
+
 /** So long nothing follows: the retained principals are in. */
 const QUIET_MS = 150;
 

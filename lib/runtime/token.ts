@@ -54,6 +54,19 @@ export function signToken(o: {
   return `${payload}.${signature}`;
 }
 
+/** Makes a new token at each call, for whoever signs in with a key by its own clock: services on the hub's machine. */
+export function createTokens(o: {
+  name: string;
+  /** The plant's id. */
+  plant: string;
+  privateKey: KeyObject;
+  now: () => number;
+  random: (bytes: number) => Buffer;
+}): () => string {
+  const { name, plant, privateKey, now, random } = o;
+  return () => signToken({ sub: name, aud: plant, privateKey, now, nonce: random(8).toString("hex") });
+}
+
 /**
  * Checks a token: signature first, then who, where and when. A clock may be off by `skewMs` (10 minutes when left out).
  *

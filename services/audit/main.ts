@@ -10,7 +10,7 @@ import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
-import { signToken } from "../../lib/runtime/token.ts";
+import { createTokens } from "../../lib/runtime/token.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { startAudit } from "./start-audit.ts";
 
@@ -26,8 +26,7 @@ async function start(context: ProcessContext): Promise<void> {
   const plant = await readPlant(settings.data);
   const key = await loadOrCreateKey(folders.serviceKey(NAME));
   const directoryKey = await readPublicKey(folders.directoryPublicKey);
-  const token = () =>
-    signToken({ sub: NAME, aud: plant.id, privateKey: key.privateKey, now, nonce: random(8).toString("hex") });
+  const token = createTokens({ name: NAME, plant: plant.id, privateKey: key.privateKey, now, random });
 
   const store = await Store.openFolder(folders.bookStore(NAME));
   context.onStop(() => store.close());

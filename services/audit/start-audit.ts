@@ -1,6 +1,6 @@
 import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
 import type { Link } from "../../lib/messaging/link.ts";
-import type { Principals } from "../../lib/messaging/principals.ts";
+import { keysOf, type Principals } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
@@ -93,7 +93,7 @@ async function openBook({ store, origin, headNote, log }: AuditOptions): Promise
 function verificationOf(o: AuditOptions, book: Book, bookOwnAct: BookOwnAct): Verification {
   const { self, newId, log } = o;
   return createVerification({
-    verify: () => book.verify({ keyOf: keyOfNames(o), now: self.now }),
+    verify: () => book.verify({ keyOf: keysOf(o.principals), now: self.now }),
     tell: (report, cause) => bookOwnAct(verifiedEvent({ report, cause, id: newId(), now: self.now(), tz: self.tz })),
     onUntold: (error) => log.error({ err: error }, "a verification could not be put on record"),
   });
@@ -117,19 +117,12 @@ function takeInEvents(
 }
 
 function handlersOf(o: AuditOptions, book: Book, verification: Verification): Handlers<"audit"> {
-  const queries = bookQueries(book, { keyOf: keyOfNames(o) });
+  const queries = bookQueries(book, { keyOf: keysOf(o.principals) });
   const nameOf = (sub: string) => o.principals.bySub(sub)?.name ?? null;
   return {
     ...queries,
     ...createShowHandlers({ queries, nameOf, readReason: createReasonReader(o.personKeys) }),
     "book-verify": (_body, caller) =>
       verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }),
-  };
-}
-
-function keyOfNames({ principals }: AuditOptions) {
-  return (name: string) => {
-    const key = principals.byName(name)?.publicKey ?? null;
-    return key === null ? null : Buffer.from(key, "base64");
   };
 }

@@ -7,7 +7,7 @@ import { followPrincipals } from "../../lib/messaging/principals.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
-import { signToken } from "../../lib/runtime/token.ts";
+import { createTokens } from "../../lib/runtime/token.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { startFleet } from "./start-fleet.ts";
 
@@ -24,8 +24,7 @@ async function start(context: ProcessContext): Promise<void> {
   const key = await loadOrCreateKey(folders.serviceKey(NAME));
   const commandKey = await loadOrCreateKey(folders.fleetCommandKey);
   const directoryKey = await readPublicKey(folders.directoryPublicKey);
-  const token = () =>
-    signToken({ sub: NAME, aud: plant.id, privateKey: key.privateKey, now, nonce: random(8).toString("hex") });
+  const token = createTokens({ name: NAME, plant: plant.id, privateKey: key.privateKey, now, random });
 
   const store = await Store.openFolder(folders.fleet);
   context.onStop(() => store.close());

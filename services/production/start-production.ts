@@ -2,7 +2,7 @@ import type { EventDraft } from "../../lib/contracts/events.ts";
 import type { Link } from "../../lib/messaging/link.ts";
 import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
 import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
-import type { Principals } from "../../lib/messaging/principals.ts";
+import { keysOf, type Principals } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
@@ -147,10 +147,7 @@ function takeInEvents(o: ProductionOptions, book: Book, onRefused: (refused: Ref
 function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"production"> {
   const { store, principals, personKeys, self, sign, newId } = o;
   const views = openViews(store);
-  const keyOf = (name: string) => {
-    const key = principals.byName(name)?.publicKey ?? null;
-    return key === null ? null : Buffer.from(key, "base64");
-  };
+  const keyOf = keysOf(principals);
   return {
     ...bookQueries(book, { keyOf }),
     ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),
