@@ -19,6 +19,12 @@ export type AedesClient = Client & {
   connackSent: boolean;
   /** What it reads from the socket goes through here, a chunk at a time. */
   _parser: { parse(chunk: Buffer): number };
+  /** Reads the next chunk once no packet is being handled; called when the handling of one ends. */
+  _nextBatch: (error?: Error | null) => void;
+  /** Packets that are being handled. */
+  _parsingBatch: number;
+  /** Ends the connection that is silent for one and a half times its keepalive [MQTT-3.1.2-24]; null without one. */
+  _keepaliveTimer: NodeJS.Timeout | null;
   /** The will as CONNECT brought it, until the connection is admitted. */
   _will: ConnectPacket["will"] | null;
 };
@@ -35,6 +41,7 @@ export type AedesBroker = {
   mq: { emit(packet: AedesPublishPacket, done?: () => void): unknown };
   persistence: {
     storeRetained(packet: AedesPublishPacket): PromiseLike<void>;
+    createRetainedStreamCombi(filters: string[]): unknown;
     outgoingUpdate(client: Client, packet: PublishPacket): Promise<void>;
     outgoingEnqueueCombi(subscriptions: QueuedSubscription[], packet: AedesPublishPacket): Promise<void>;
     countOffline(): Promise<{ subsCount: number; clientsCount: number }>;

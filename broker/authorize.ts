@@ -20,6 +20,8 @@ export function authorizeHooks(o: {
   connectionOf: (client: Client) => Connection | undefined;
   accessOfName: (name: string) => Access | undefined;
   order: PublishOrder;
+  /** Called before a publish that does not come over the status lane is let through. */
+  beforePublish: (client: Client | null, topic: string) => void;
   counters: HubCounters;
   onAccess: OnAccess;
   /** Tells the sender of a refused publish, where there is a way to. */
@@ -27,6 +29,7 @@ export function authorizeHooks(o: {
 }): Required<Pick<AedesOptions, "authorizePublish" | "authorizeSubscribe" | "authorizeForward">> {
   return {
     authorizePublish(client, packet, done) {
+      o.beforePublish(client, packet.topic);
       if (client === null) {
         if (!mayPublishWill(packet, o.accessOfName)) toSink(packet);
         return done(null);

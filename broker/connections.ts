@@ -7,8 +7,8 @@ import { addressOf } from "./connect.ts";
 import { deliverOnce } from "./deliver-once.ts";
 import type { BadFrame } from "./frame-guard.ts";
 import { guardFrames } from "./guard-frames.ts";
-import { createOutlet, createSharedFrames, type OutletLimits } from "./outlet.ts";
-import { createPerTick } from "./per-tick.ts";
+import { createOutlet, createSharedFrames, type Outlet, type OutletLimits } from "./outlet.ts";
+import type { Turn } from "./turn.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
 
 /** The longest frame before a CONNECT is accepted, header included; a token and a will fit many times over. */
@@ -25,11 +25,17 @@ export interface Connections {
   attach(client: AedesClient): void;
   /** Allows the longer frames of somebody who has signed in. */
   admit(client: AedesClient): void;
+  outletOf(client: AedesClient): Outlet | undefined;
 }
 
 export function createConnections(o: {
   broker: () => AedesBroker;
   accessOf: (client: AedesClient) => Access | undefined;
+  turn: Turn;
+  /** Whether somebody gets only the newest of a topic, at their view rate. */
+  thins: (client: AedesClient, topic: string) => boolean;
+  /** The newest retained frame of a topic, when the status lane has it. */
+  newest: (topic: string) => Buffer | undefined;
   limits: OutletLimits;
   maxPacketBytes: number;
   counters: HubCounters;
@@ -37,7 +43,7 @@ export function createConnections(o: {
   log: Logger;
 }): Connections {
   const frameOf = createSharedFrames();
-  const perTick = createPerTick();
+  const outlets = new WeakMap<AedesClient, Outlet>();
 
   /** Ends a connection by force, with a line in the log and an access event. */
   const end = (client: AedesClient, event: Pick<AccessEvent, "kind" | "code" | "subject">) => {
@@ -67,11 +73,14 @@ export function createConnections(o: {
         client,
         persistence,
         frameOf,
-        perTick,
+        turn: o.turn,
+        thins: (topic) => o.thins(client, topic),
+        newest: o.newest,
         counters: o.counters,
         limits: o.limits,
         onOverflow: () => end(client, { kind: "too-slow", code: "too_slow", subject: null }),
       });
+      outlets.set(client, outlet);
       client.deliver0 = outlet.send0;
       client.deliverQoS = outlet.sendQoS;
       deliverOnce(client, id, (topic) => o.accessOf(client)?.mayReceive(topic) === true);
@@ -80,6 +89,7 @@ export function createConnections(o: {
       const conn: Duplex = client.conn;
       if (conn instanceof WebSocketConnection) conn.limitMessages(o.maxPacketBytes * FRAMES_PER_MESSAGE);
     },
+    outletOf: (client) => outlets.get(client),
   };
 }
 

@@ -53,6 +53,8 @@ async function start(context: ProcessContext): Promise<void> {
     port: settings.mqttPort,
     wsPort: settings.wsPort,
     maxPacketBytes: settings.maxPacketBytes,
+    statusLane: settings.statusLane,
+    viewRates: settings.viewRates,
     authenticator: directory.credentials,
     onAccess: (event) => {
       access.ofConnection(event);

@@ -3,7 +3,7 @@ import { topicMatches } from "../lib/contracts/topics.ts";
 import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
 import { type Framed, publishFrame } from "./frame.ts";
 import { createHeldValues } from "./held-values.ts";
-import type { PerTick } from "./per-tick.ts";
+import type { Turn } from "./turn.ts";
 
 /** What a connection that does not keep up may cost the hub. */
 export type OutletLimits = {
@@ -31,8 +31,8 @@ const READ_AHEAD_BYTES = 256 * 1024;
 /** `skipped` was replaced by a newer message of its topic before it was sent, `dropped` had no place to wait. */
 export type OutletCounters = { sent: number; skipped: number; dropped: number };
 
-/** Bytes are null as long as the store notes the message id. */
-type Queued = { bytes: Buffer | null };
+/** Bytes are null as long as the store notes the message id. A batch has more messages than one. */
+type Queued = { bytes: Buffer | null; messages: number };
 
 /**
  * What the hub sends to one connection. Never waits and never makes anybody wait: `done` of a live message is called
@@ -46,13 +46,27 @@ export interface Outlet {
   send0(packet: AedesPublishPacket, done: () => void): void;
   /** A message at the lower of its QoS and the subscription's. */
   sendQoS(packet: AedesPublishPacket, done: () => void): void;
+  /**
+   * Frames of `messages` QoS 0 messages, which others may be sent too: left as they are.
+   *
+   * @returns false when the connection is behind: nothing of them is kept, and `onRoom` tells when there is room.
+   */
+  sendBatch(bytes: Buffer, messages: number): boolean;
+  /** Called, with nothing left to send, once a connection that was behind has room again. */
+  onRoom(call: () => void): void;
+  /** Sends what was thinned since the last call: at a connection's view rate. */
+  releaseThinned(): void;
 }
 
 export function createOutlet(o: {
   client: AedesClient;
   persistence: Pick<AedesBroker["persistence"], "outgoingUpdate">;
   frameOf: (packet: AedesPublishPacket) => Buffer;
-  perTick: PerTick;
+  turn: Turn;
+  /** Whether only the newest of a topic is sent, each time {@link Outlet.releaseThinned} is called. */
+  thins?: (topic: string) => boolean;
+  /** What is retained on a topic now, when that is newer than what was read from the store. */
+  newest?: (topic: string) => Buffer | undefined;
   counters: OutletCounters;
   limits: OutletLimits;
   /** More than `limits` waits: called once, and must end the connection. */
@@ -61,11 +75,15 @@ export function createOutlet(o: {
   const { client, counters, limits } = o;
   const { conn } = client;
   const held = createHeldValues({ topics: limits.heldTopics, bytes: limits.heldBytes });
+  const thinned = createHeldValues({ topics: limits.heldTopics, bytes: limits.heldBytes });
   let queue: Queued[] = [];
   let queuedBytes = 0;
   let planned = false;
   let awaitsDrain = false;
   let overflowed = false;
+  /** Somebody was refused a batch, and waits to hear of room. */
+  let wanted = false;
+  let onRoom: (() => void) | undefined;
   /** Readings of retained messages, which may wait: nobody else does because of them. */
   let paused: (() => void)[] = [];
 
@@ -73,14 +91,19 @@ export function createOutlet(o: {
 
   function send0(packet: AedesPublishPacket, done: () => void): void {
     if (client.closed) return done();
-    const frame = o.frameOf(packet);
     if (!packet.brokerId) {
       // Read from the store for a subscription: what is held is newer.
-      if (!held.has(packet.topic)) push({ bytes: frame });
+      const newest = o.newest?.(packet.topic);
+      if (!held.has(packet.topic) && !thinned.has(packet.topic)) push(one(newest ?? o.frameOf(packet)));
       return goOnReading(done);
     }
+    const frame = o.frameOf(packet);
+    if (o.thins?.(packet.topic) === true) {
+      if (thinned.keep(packet.topic, frame) === "full") counters.dropped += 1;
+      return done();
+    }
     if (!isBehind(limits.turnBytes)) {
-      push({ bytes: frame });
+      push(one(frame));
       return done();
     }
     plan();
@@ -90,14 +113,30 @@ export function createOutlet(o: {
     done();
   }
 
+  function sendBatch(bytes: Buffer, messages: number): boolean {
+    if (client.closed || overflowed) return true;
+    if (isBehind(limits.turnBytes)) {
+      wanted = true;
+      plan();
+      return false;
+    }
+    push({ bytes, messages });
+    return true;
+  }
+
+  function releaseThinned(): void {
+    if (thinned.size === 0 || client.closed || isBehind(limits.turnBytes)) return;
+    for (const frame of thinned.takeAll()) push(one(frame));
+  }
+
   function sendQoS(packet: AedesPublishPacket, done: () => void): void {
     const qos = Math.min(packet.qos, grantedQoS(client, packet.topic)) as Framed["qos"];
     if (qos === 0) return send0(packet, done);
     if (client.closed || overflowed) return done();
-    const older = held.take(packet.topic);
-    if (older !== undefined) push({ bytes: older });
+    const older = held.take(packet.topic) ?? thinned.take(packet.topic);
+    if (older !== undefined) push(one(older));
     const numbered = Object.assign(packet, { qos, messageId: nextMessageId(client) });
-    if (client.clean || packet.retain) push({ bytes: publishFrame(numbered) });
+    if (client.clean || packet.retain) push(one(publishFrame(numbered)));
     else pushOnceNoted(numbered);
     if (packet.brokerId) done();
     else goOnReading(done);
@@ -111,7 +150,7 @@ export function createOutlet(o: {
 
   /** The queue of a persistent session has to know the message id before the message is sent. */
   function pushOnceNoted(packet: Framed & AedesPublishPacket): void {
-    const place: Queued = { bytes: null };
+    const place: Queued = { bytes: null, messages: 1 };
     push(place);
     o.persistence.outgoingUpdate(client, packet).then(
       () => {
@@ -140,7 +179,7 @@ export function createOutlet(o: {
       awaitsDrain = true;
     } else if (!planned) {
       planned = true;
-      o.perTick(flush);
+      o.turn.write(flush);
     }
   }
 
@@ -157,26 +196,33 @@ export function createOutlet(o: {
     if (!client.connackSent || conn.writableNeedDrain) return plan();
     write(takeReady());
     if (queue.length > 0) return;
-    if (!conn.writableNeedDrain && held.size > 0) write(held.takeAll());
+    if (!conn.writableNeedDrain && held.size > 0) write(held.takeAll().map(one));
     if (conn.writableNeedDrain) return plan();
     const resumed = paused;
     paused = [];
     for (const done of resumed) done();
+    if (!wanted) return;
+    wanted = false;
+    onRoom?.();
   }
 
-  function takeReady(): Buffer[] {
+  function takeReady(): Queued[] {
     const waiting = queue.findIndex(({ bytes }) => bytes === null);
     const ready = waiting === -1 ? queue : queue.slice(0, waiting);
     queue = waiting === -1 ? [] : queue.slice(waiting);
-    const frames = ready.map(({ bytes }) => bytes).filter((bytes) => bytes !== null);
-    for (const frame of frames) queuedBytes -= frame.length;
-    return frames;
+    for (const { bytes } of ready) queuedBytes -= bytes?.length ?? 0;
+    return ready;
   }
 
-  function write(frames: Buffer[]): void {
+  function write(entries: Queued[]): void {
+    const frames: Buffer[] = [];
+    for (const { bytes, messages } of entries) {
+      if (bytes === null) continue;
+      frames.push(bytes);
+      counters.sent += messages;
+    }
     const [first] = frames;
     if (first === undefined) return;
-    counters.sent += frames.length;
     conn.write(frames.length === 1 ? first : Buffer.concat(frames));
   }
 
@@ -184,12 +230,25 @@ export function createOutlet(o: {
     queue = [];
     queuedBytes = 0;
     held.takeAll();
+    thinned.takeAll();
     const ended = paused;
     paused = [];
     for (const done of ended) done();
   }
 
-  return { send0, sendQoS };
+  return {
+    send0,
+    sendQoS,
+    sendBatch,
+    onRoom: (call) => {
+      onRoom = call;
+    },
+    releaseThinned,
+  };
+}
+
+function one(bytes: Buffer): Queued {
+  return { bytes, messages: 1 };
 }
 
 /** Makes the frame of a live QoS 0 message once for all its readers: they are asked in one synchronous loop. */

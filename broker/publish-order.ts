@@ -13,6 +13,8 @@ export interface PublishOrder {
   /** Watches what the broker emits. Once, before the first connection. */
   attach(broker: AedesBroker): void;
   connection(): ConnectionOrder;
+  /** Whether nothing of the connection is on its way: what comes next may take a shorter one. */
+  isClear(connection: ConnectionOrder): boolean;
   /** Calls `go` when the packet's turn has come: at once, unless a QoS 1 publish of the same connection is on its way. */
   admit(connection: ConnectionOrder, packet: PublishPacket, go: () => void): void;
 }
@@ -68,6 +70,7 @@ export function createPublishOrder(): PublishOrder {
       };
     },
     connection: () => ({ pending: 0, waiting: [] }),
+    isClear: ({ pending, waiting }) => pending === 0 && waiting.length === 0,
     admit(order, packet: Tagged, go) {
       if (packet.qos === 2) return go();
       if (packet.qos === 1) packet[ORDER] = order;

@@ -4,6 +4,8 @@ import type { Duplex } from "node:stream";
 import { Aedes, type Client } from "aedes";
 import type { Logger } from "pino";
 import { RastroError } from "../lib/contracts/errors.ts";
+import { isStatus } from "../lib/contracts/topics.ts";
+import { VIEW_RATES, type ViewRate, viewRateOf, type ViewRates } from "../lib/contracts/view-rates.ts";
 import { type Access, accessByName } from "./access.ts";
 import { counting, type HubCounters, newCounters, type OnAccess } from "./access-events.ts";
 import type { Authenticator } from "./admission.ts";
@@ -11,12 +13,15 @@ import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
 import { authorizeHooks } from "./authorize.ts";
 import { addressOf, connectHooks } from "./connect.ts";
 import { createConnections, FIRST_MESSAGE_BYTES } from "./connections.ts";
+import { connectLane } from "./lane/connect-lane.ts";
+import { createStatusLane, type LaneCounters, type StatusLane } from "./lane/status-lane.ts";
 import { listenOn } from "./listen-on.ts";
 import { queueOnlyReceivable } from "./offline-queue.ts";
 import { OUTLET_LIMITS, type OutletLimits } from "./outlet.ts";
 import { createPublishOrder, keepRetainedAtOnce, type PublishOrder } from "./publish-order.ts";
 import { refusedRequest } from "./refuse-request.ts";
 import { watchStored } from "./stored-messages.ts";
+import { createTurn } from "./turn.ts";
 import { publishSystemTopics } from "./system-topics.ts";
 import { startWebSocketPort } from "./websocket-server.ts";
 
@@ -33,6 +38,10 @@ export type HubOptions = {
   wsPort?: number;
   /** The longest packet that is taken in from somebody who has signed in; 256 KiB unless told. */
   maxPacketBytes?: number;
+  /** Whether statuses take the lane beside Aedes (`lane/`); they do unless told. */
+  statusLane?: boolean;
+  /** How often who looks at statuses gets the newest; {@link VIEW_RATES} unless told. */
+  viewRates?: ViewRates;
   /** What a connection that does not keep up may cost; see outlet.ts. */
   outletLimits?: Partial<OutletLimits>;
   authenticator: Authenticator;
@@ -57,6 +66,8 @@ export interface Hub {
   readonly counters: HubCounters;
   /** Connections that are admitted now. */
   connected(): number;
+  /** What the status lane did; null when it is switched off. */
+  lane(): (LaneCounters & { readersBehind: number }) | null;
   /** Session segments that admitted connections signed in with. */
   sessions(): string[];
   listening(): boolean;
@@ -79,9 +90,15 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const accessOfName = accessByName((name) => o.authenticator.principal(name));
   const onAccess = counting(counters, o.onAccess);
   const order = createPublishOrder();
+  const turn = createTurn();
+  const viewRates = o.viewRates ?? VIEW_RATES;
+  let lane: StatusLane | null = null;
   const ends = createConnections({
     broker: () => aedes as unknown as AedesBroker,
     accessOf: (client) => connections.get(client)?.access,
+    turn,
+    thins: (client, topic) => connections.get(client)?.viewRate !== "full" && isStatus(topic),
+    newest: (topic) => lane?.newest(topic),
     limits: { ...OUTLET_LIMITS, ...o.outletLimits },
     maxPacketBytes: o.maxPacketBytes ?? MAX_PACKET_BYTES,
     counters,
@@ -96,7 +113,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
       authenticator: o.authenticator,
       prepare: (client) => ends.attach(client),
       admitted: (client, access, session) => {
-        connections.set(client, { access, session, order: order.connection() });
+        const viewRate = viewRateOf(viewRates, access.principal);
+        connections.set(client, { access, session, order: order.connection(), viewRate });
         ends.admit(client as AedesClient);
         const before = (aedes as unknown as AedesBroker).clients[client.id];
         if (before === undefined || before.closed) return;
@@ -111,6 +129,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
       connectionOf: (client) => connections.get(client),
       accessOfName,
       order,
+      beforePublish: (client, topic) => lane?.yieldTo(client as AedesClient | null, topic),
       counters,
       onAccess,
       tellRefused: (access, topic) => {
@@ -138,6 +157,25 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   queueOnlyReceivable(internals.persistence, accessOfName);
   const stored = watchStored(internals.persistence);
 
+  if (o.statusLane !== false) {
+    const { persistence } = internals;
+    lane = createStatusLane({ persistence, turn, hubCounters: counters, monotonic: () => performance.now() });
+  }
+  const disconnectLane = connectLane({
+    aedes,
+    lane,
+    persistence: internals.persistence,
+    connectionOf(client) {
+      const connection = connections.get(client);
+      if (connection === undefined) return undefined;
+      const { access, viewRate } = connection;
+      return { access, viewRate, mayTake: () => order.isClear(connection.order) };
+    },
+    outletOf: ends.outletOf,
+  });
+
+  const laneCounters = () => (lane === null ? null : { ...lane.counters, readersBehind: lane.readersBehind() });
+
   const handle = (connection: Duplex) => ends.guard(aedes.handle(connection) as AedesClient);
   const { server, sockets } = serve(handle);
   const port = await listenOn(server, { host: o.host, port: o.port, variable: "RASTRO_MQTT_PORT" });
@@ -152,6 +190,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     clients: () => [...registered] as AedesClient[],
     stored,
     persistence: internals.persistence,
+    viewRates,
+    lane: laneCounters,
     everyMs: o.systemTopicsMs ?? SYSTEM_TOPICS_MS,
     now,
   });
@@ -163,11 +203,13 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     wsUrl: webSocket === null ? null : `ws://${hostInUrl(o.host)}:${webSocket.port}`,
     counters,
     connected: () => registered.size,
+    lane: laneCounters,
     sessions: () => sessionsOf([...registered].map((client) => connections.get(client))),
     listening: () => server.listening,
     listeningOnWebSocket: () => webSocket?.listening() === true,
     async close() {
       stopSystemTopics();
+      disconnectLane();
       const serverClosed = new Promise<void>((resolve) => server.close(() => resolve()));
       await closed(aedes);
       for (const socket of sockets) socket.destroy();
@@ -177,7 +219,12 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   };
 }
 
-type Connection = { access: Access; session: string | null; order: ReturnType<PublishOrder["connection"]> };
+type Connection = {
+  access: Access;
+  session: string | null;
+  order: ReturnType<PublishOrder["connection"]>;
+  viewRate: ViewRate;
+};
 
 function sessionsOf(connections: readonly (Connection | undefined)[]): string[] {
   const sessions = connections.map((connection) => connection?.session ?? null);

@@ -1,7 +1,9 @@
 import manifest from "../package.json" with { type: "json" };
+import type { ViewRates } from "../lib/contracts/view-rates.ts";
 import type { HubCounters } from "./access-events.ts";
 import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
 import { createLoadAverage } from "./load-average.ts";
+import type { LaneCounters } from "./lane/status-lane.ts";
 import type { StoredMessages } from "./stored-messages.ts";
 
 /** The name under which the hub presents itself, with the project's version. */
@@ -23,6 +25,9 @@ export function publishSystemTopics(o: {
   clients: () => readonly Pick<AedesClient, "clean" | "subscriptions">[];
   stored: StoredMessages;
   persistence: Pick<AedesBroker["persistence"], "countOffline">;
+  viewRates: ViewRates;
+  /** What the status lane did; null when it is off. */
+  lane: () => (LaneCounters & { readersBehind: number }) | null;
   everyMs: number;
   now: () => number;
 }): () => void {
@@ -51,6 +56,8 @@ export function publishSystemTopics(o: {
       ...sent(counters.sent, now),
       "heap/current": heap,
       "heap/maximum": heapMaximum,
+      ...laneValues(o.lane()),
+      ...Object.fromEntries(Object.entries(o.viewRates).map(([viewer, rate]) => [`view-rate/${viewer}`, rate])),
       "store/messages/count": o.stored.retained(),
       "retained messages/count": o.stored.retained(),
     };
@@ -61,6 +68,17 @@ export function publishSystemTopics(o: {
   void renew();
   const timer = setInterval(() => void renew(), o.everyMs);
   return () => clearInterval(timer);
+}
+
+/** Figures of our own, which Mosquitto does not have. */
+function laneValues(lane: (LaneCounters & { readersBehind: number }) | null): Record<string, string | number> {
+  if (lane === null) return { "status-lane/state": "off" };
+  return {
+    "status-lane/state": "on",
+    "status-lane/messages": lane.frames,
+    "status-lane/batches": lane.batches,
+    "status-lane/readers-behind": lane.readersBehind,
+  };
 }
 
 /** The store counts persistent sessions and their QoS 1 and 2 subscriptions, whether they are connected or not. */

@@ -64,6 +64,11 @@ export function parseMachine(topic: string): { machine: string; leaf: string } |
   return { machine: machine as string, leaf };
 }
 
+/** Whether a topic is `machines/<id>/status`. Asked for every message: most are sorted out by their end. */
+export function isStatus(topic: string): boolean {
+  return topic.endsWith("/status") && parseMachine(topic) !== null;
+}
+
 /** Takes `machines/<id>/commands/<name>` apart; null when it is none. */
 export function parseCommand(topic: string): { machine: string; name: string } | null {
   const [root, machine, word, name, ...rest] = topic.split("/");

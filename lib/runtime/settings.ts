@@ -4,6 +4,7 @@ import { z } from "zod";
 import { LOCAL_ADMIN, Password, SERVICE_NAMES } from "../contracts/directory.ts";
 import { RastroError } from "../contracts/errors.ts";
 import { Segment } from "../contracts/names.ts";
+import { type ViewRates, ViewRatesText } from "../contracts/view-rates.ts";
 
 /** What a process was told by its environment, checked. Ports of 0 ask the system for a free one. */
 export type Settings = {
@@ -16,6 +17,10 @@ export type Settings = {
   httpPort: number;
   /** The longest MQTT packet that the hub takes in, bytes. */
   maxPacketBytes: number;
+  /** Whether the hub carries statuses over its lane beside Aedes. */
+  statusLane: boolean;
+  /** How often the hub sends who looks at statuses the newest. */
+  viewRates: ViewRates;
   /** Port of this process's own health server. */
   healthPort: number;
   brokerUrl: string;
@@ -69,6 +74,8 @@ const Variables = z.object({
     .transform(Number)
     .refine((value) => value >= SMALLEST_PACKET_BOUND && value <= LARGEST_PACKET, PACKET_BOUND)
     .default(256 * 1024),
+  RASTRO_STATUS_LANE: z.enum(["on", "off"]).default("on"),
+  RASTRO_VIEW_RATES: ViewRatesText.prefault(""),
   RASTRO_HEALTH_PORT: port(0),
   RASTRO_BROKER_URL: z
     .string()
@@ -101,6 +108,8 @@ export function readSettings(environment: Environment): Settings {
     wsPort: variables.RASTRO_WS_PORT,
     httpPort: variables.RASTRO_HTTP_PORT,
     maxPacketBytes: variables.RASTRO_MAX_PACKET_BYTES,
+    statusLane: variables.RASTRO_STATUS_LANE === "on",
+    viewRates: variables.RASTRO_VIEW_RATES,
     healthPort: variables.RASTRO_HEALTH_PORT,
     brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(variables.RASTRO_HOST, variables.RASTRO_MQTT_PORT),
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,

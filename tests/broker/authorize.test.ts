@@ -174,6 +174,7 @@ describe("a will that was left by an earlier start of the hub", () => {
     connectionOf: () => undefined,
     accessOfName: (name) => (name === "ipc-01" ? machine : undefined),
     order: createPublishOrder(),
+    beforePublish: () => undefined,
     counters: newCounters(),
     onAccess: () => undefined,
     tellRefused: () => undefined,

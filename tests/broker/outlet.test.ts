@@ -5,7 +5,7 @@ import mqttPacket, { type IPublishPacket } from "mqtt-packet";
 import { describe, expect, it } from "vitest";
 import type { AedesClient } from "../../broker/aedes-internals.ts";
 import { createOutlet, createSharedFrames, OUTLET_LIMITS, type OutletLimits } from "../../broker/outlet.ts";
-import { createPerTick } from "../../broker/per-tick.ts";
+import { createTurn } from "../../broker/turn.ts";
 
 /** A connection whose reader takes one write at a time, when the test says so. */
 function slowConnection(limits: Partial<OutletLimits> = {}) {
@@ -38,7 +38,7 @@ function slowConnection(limits: Partial<OutletLimits> = {}) {
     client,
     persistence: { outgoingUpdate: async () => undefined },
     frameOf: createSharedFrames(),
-    perTick: createPerTick(),
+    turn: createTurn(),
     counters,
     limits: { ...OUTLET_LIMITS, ...limits },
     onOverflow: () => (overflows += 1),

@@ -5,7 +5,7 @@ import { inboxOf } from "../support/inbox.ts";
 import { startPlainHub } from "../support/plain-hub.ts";
 import { connectPacket, isConnack } from "../support/raw-mqtt.ts";
 
-const USERS = { "ipc-01": "machine", eyes: "inspector" } as const;
+const USERS = { "ipc-01": "machine", eyes: "scada" } as const;
 const TOPIC = "machines/ipc-01/status";
 
 const publishPacket = (index: number, { qos, retain }: { qos: 0 | 1; retain: boolean }): Packet => ({
@@ -18,29 +18,35 @@ const publishPacket = (index: number, { qos, retain }: { qos: 0 | 1; retain: boo
   ...(qos === 1 ? { messageId: index + 1 } : {}),
 });
 
-it("what one connection publishes arrives in its order, whatever QoS and retain flag it has", async () => {
-  const { connect, raw } = await startPlainHub(USERS);
-  const eyes = await connect("eyes");
-  const inbox = inboxOf(eyes);
-  await eyes.subscribeAsync("machines/#", { qos: 1 });
-  const machine = await raw();
-  machine.send(connectPacket("ipc-01"));
-  await machine.next(isConnack);
+it.each([
+  { lane: "on", statusLane: true },
+  { lane: "off", statusLane: false },
+])(
+  "what one connection publishes arrives in its order, whatever QoS and retain flag it has; lane $lane",
+  async ({ statusLane }) => {
+    const { connect, raw } = await startPlainHub(USERS, { statusLane });
+    const eyes = await connect("eyes");
+    const inbox = inboxOf(eyes);
+    await eyes.subscribeAsync("machines/#", { qos: 1 });
+    const machine = await raw();
+    machine.send(connectPacket("ipc-01"));
+    await machine.next(isConnack);
 
-  const kinds = fc.array(fc.record({ qos: fc.constantFrom(0 as const, 1 as const), retain: fc.boolean() }), {
-    minLength: 2,
-    maxLength: 30,
-  });
-  await fc.assert(
-    fc.asyncProperty(kinds, async (publishes) => {
-      inbox.messages.length = 0;
-      machine.send(...publishes.map((kind, index) => publishPacket(index, kind)));
-      await inbox.until((messages) => messages.length === publishes.length);
-      expect(inbox.messages.map(({ text }) => Number(text))).toEqual(publishes.map((_, index) => index));
-    }),
-    { numRuns: 60 },
-  );
-});
+    const kinds = fc.array(fc.record({ qos: fc.constantFrom(0 as const, 1 as const), retain: fc.boolean() }), {
+      minLength: 2,
+      maxLength: 30,
+    });
+    await fc.assert(
+      fc.asyncProperty(kinds, async (publishes) => {
+        inbox.messages.length = 0;
+        machine.send(...publishes.map((kind, index) => publishPacket(index, kind)));
+        await inbox.until((messages) => messages.length === publishes.length);
+        expect(inbox.messages.map(({ text }) => Number(text))).toEqual(publishes.map((_, index) => index));
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
 
 it("a refused publish keeps its place and holds nobody up", async () => {
   const { connect, raw } = await startPlainHub(USERS);

@@ -9,7 +9,7 @@ import * as persistenceModule from "aedes-persistence";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { TestContext } from "vitest";
 import type { Profile } from "../../lib/contracts/directory.ts";
-import { startHub } from "../../broker/start-hub.ts";
+import { type HubOptions, startHub } from "../../broker/start-hub.ts";
 import { fixedAuthenticator, principal } from "../support/principals.ts";
 import { SILENT } from "../support/silent.ts";
 
@@ -30,7 +30,8 @@ export type StartBroker = (users: Users) => Promise<Broker | null>;
 /** Name and start of each broker that must behave. */
 export const BROKERS: readonly { name: string; start: StartBroker }[] = [
   { name: "our hub", start: startOurs },
-  { name: "our hub with a slow store", start: (users) => startOurs(users, slowPersistence()) },
+  { name: "our hub, status lane off", start: (users) => startOurs(users, { statusLane: false }) },
+  { name: "our hub with a slow store", start: (users) => startOurs(users, { persistence: slowPersistence() }) },
   { name: "Mosquitto (control)", start: startMosquitto },
 ];
 
@@ -51,7 +52,7 @@ export async function startFor(test: TestContext, start: StartBroker, users: Use
 
 export const CONTROL_NOT_RUN = "control not run: mosquitto is not installed (Debian: apt-get install mosquitto)";
 
-async function startOurs(users: Users, persistence?: unknown): Promise<Broker> {
+async function startOurs(users: Users, o: Pick<HubOptions, "persistence" | "statusLane"> = {}): Promise<Broker> {
   const principals = Object.entries(users).map(([name, profile]) => principal(name, profile));
   const hub = await startHub({
     host: "127.0.0.1",
@@ -59,7 +60,7 @@ async function startOurs(users: Users, persistence?: unknown): Promise<Broker> {
     authenticator: fixedAuthenticator(principals),
     log: SILENT,
     systemTopicsMs: 1000,
-    ...(persistence === undefined ? {} : { persistence }),
+    ...o,
   });
   return withClients(
     hub.url,
