@@ -3,6 +3,8 @@ export interface Turn {
   /** Runs before everything that writes: for what still adds to what is to be written. */
   collect(task: () => void): void;
   write(task: () => void): void;
+  /** Holds this thread for so many ms once everything of the turn is written, so that the next one finds more to read. */
+  rest(ms: number): void;
 }
 
 /**
@@ -13,6 +15,9 @@ export function createTurn(): Turn {
   let collecting: (() => void)[] = [];
   let writing: (() => void)[] = [];
   let planned = false;
+  let restMs = 0;
+  // Nobody ever wakes it up: a wait on it is the only sleep shorter than a timer's millisecond.
+  const nothing = new Int32Array(new SharedArrayBuffer(4));
   const run = () => {
     planned = false;
     const collect = collecting;
@@ -21,6 +26,9 @@ export function createTurn(): Turn {
     const write = writing;
     writing = [];
     for (const task of write) task();
+    if (restMs === 0) return;
+    Atomics.wait(nothing, 0, 0, restMs);
+    restMs = 0;
   };
   const plan = () => {
     if (planned) return;
@@ -35,6 +43,9 @@ export function createTurn(): Turn {
     write(task) {
       writing.push(task);
       plan();
+    },
+    rest(ms) {
+      restMs = ms;
     },
   };
 }

@@ -18,6 +18,14 @@ const QOS0 = 0x30;
 const WINDOW_MS = 1000;
 const PER_WINDOW = 2000;
 
+/**
+ * From so many deliveries a second on, the hub rests so long after a turn that had only few frames, as a network card
+ * holds its interrupts back: waking up for each frame costs more than the frame. A turn with more has enough to do.
+ */
+const REST_FROM_HZ = 32_000;
+const REST_MS = 0.25;
+const FEW_FRAMES = 24;
+
 /** How often keepalives are renewed and what was too fast is caught up. */
 const TIDY_MS = 50;
 /** How often the newest statuses are handed to the persistence. */
@@ -106,11 +114,12 @@ export function createStatusLane(o: {
   /** Slots of the frames in the batch, in order, and where each begins; only while somebody reads some slots of many. */
   let order: { slot: Slot; length: number }[] = [];
   let seq = 0;
-  let turnAt = o.monotonic();
+  /** Since the last tidying. */
+  let deliveries = 0;
+  let restsBetween = false;
   let changes: Changes | null = null;
 
   function take(slot: Slot, chunk: Buffer, start: number, end: number, payload: number): void {
-    if (batch.frames === 0) turnAt = o.monotonic();
     seq += 1;
     counters.frames += 1;
     o.hubCounters.received += 1;
@@ -120,11 +129,8 @@ export function createStatusLane(o: {
     slot.seq = seq;
     slot.dirty = true;
     if (!slot.fresh) becomeFresh(slot);
-    if (!mayFollow(slot)) {
-      late.add(slot);
-      return;
-    }
-    append(slot);
+    if (mayFollow(slot)) append(slot);
+    else late.add(slot);
   }
 
   function becomeFresh(slot: Slot): void {
@@ -133,8 +139,9 @@ export function createStatusLane(o: {
   }
 
   function mayFollow(slot: Slot): boolean {
-    if (turnAt >= slot.windowEnds) {
-      slot.windowEnds = turnAt + WINDOW_MS;
+    const now = o.monotonic();
+    if (now >= slot.windowEnds) {
+      slot.windowEnds = now + WINDOW_MS;
       slot.left = PER_WINDOW;
     }
     slot.left -= 1;
@@ -151,10 +158,12 @@ export function createStatusLane(o: {
   function flush(): void {
     const { frames } = batch;
     if (frames === 0) return;
+    deliveries += frames * wholes.size;
     const bytes = batch.take();
     counters.batches += 1;
     for (const reader of wholes) give(reader, bytes, frames);
     if (order.length > 0) flushPartial(bytes);
+    if (restsBetween && frames < FEW_FRAMES) o.turn.rest(REST_MS);
   }
 
   function give(reader: Reader, bytes: Buffer, frames: number): void {
@@ -171,6 +180,7 @@ export function createStatusLane(o: {
     let at = 0;
     for (const { slot, length } of order) {
       for (const reader of slot.partial) {
+        deliveries += 1;
         reader.frames.push(bytes.subarray(at, at + length));
         touched.add(reader);
       }
@@ -269,6 +279,8 @@ export function createStatusLane(o: {
       if (voice.spoke) client._keepaliveTimer?.refresh();
       voice.spoke = false;
     }
+    restsBetween = deliveries * (1000 / TIDY_MS) >= REST_FROM_HZ;
+    deliveries = 0;
     for (const slot of late) if (slot.fresh) append(slot);
     late.clear();
   }
