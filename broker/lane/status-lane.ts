@@ -310,10 +310,6 @@ export function createStatusLane(o: {
         passOn: parse,
         ended: () => client.closed || client.conn.destroyed,
       });
-      client._parser.parse = (chunk) => {
-        cutter.cut(chunk);
-        return 0;
-      };
       readFlowing(client, cutter.cut);
     },
     readerChanged(client, { outlet, access, full }) {
