@@ -102,13 +102,38 @@ function isSegment(text: string | undefined): boolean {
  * matches a first level that begins with `$`.
  */
 export function topicMatches(filter: string, topic: string): boolean {
-  const wanted = filter.split("/");
-  const given = topic.split("/");
-  if (given[0]?.startsWith("$") && (wanted[0] === "+" || wanted[0] === "#")) return false;
-  for (const [index, level] of wanted.entries()) {
-    if (level === "#") return true;
-    if (given[index] === undefined) return false;
-    if (level !== "+" && level !== given[index]) return false;
+  // Asked several times for each message, so it walks the characters in place instead of making lists of levels.
+  if (topic.charCodeAt(0) === DOLLAR && (isLevel(filter, 0, PLUS) || isLevel(filter, 0, HASH))) return false;
+  let wanted = 0;
+  let given = 0;
+  // Each turn begins where a level of both begins, and compares that level.
+  for (;;) {
+    if (isLevel(filter, wanted, HASH)) return true;
+    if (given > topic.length) return false;
+    if (isLevel(filter, wanted, PLUS)) {
+      wanted += 1;
+      while (given < topic.length && topic.charCodeAt(given) !== SLASH) given += 1;
+    } else {
+      while (wanted < filter.length && filter.charCodeAt(wanted) !== SLASH) {
+        if (filter.charCodeAt(wanted) !== topic.charCodeAt(given)) return false;
+        wanted += 1;
+        given += 1;
+      }
+      if (given < topic.length && topic.charCodeAt(given) !== SLASH) return false;
+    }
+    wanted += 1;
+    given += 1;
+    if (wanted > filter.length) return given > topic.length;
   }
-  return wanted.length === given.length;
+}
+
+const SLASH = 0x2f;
+const PLUS = 0x2b;
+const HASH = 0x23;
+const DOLLAR = 0x24;
+
+/** Whether the level that begins at `from` is this one character. */
+function isLevel(filter: string, from: number, character: number): boolean {
+  if (filter.charCodeAt(from) !== character) return false;
+  return from + 1 === filter.length || filter.charCodeAt(from + 1) === SLASH;
 }

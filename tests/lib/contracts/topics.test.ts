@@ -67,3 +67,24 @@ describe("topicMatches (MQTT 3.1.1 §4.7)", () => {
     expect(topicMatches(filter, topic)).toBe(matches);
   });
 });
+
+it("matches any filter and topic as the lists of their levels do", () => {
+  const levels = (...parts: string[]) => fc.array(fc.constantFrom(...parts), { minLength: 1, maxLength: 5 });
+  const filter = levels("a", "ab", "+", "#", "+a", "", "$a").map((parts) => parts.join("/"));
+  const topic = levels("a", "ab", "b", "", "$a").map((parts) => parts.join("/"));
+  fc.assert(
+    fc.property(filter, topic, (filter, topic) => {
+      expect(topicMatches(filter, topic)).toBe(matchesByLevels(filter.split("/"), topic.split("/")));
+    }),
+    { numRuns: 5000 },
+  );
+});
+
+function matchesByLevels(wanted: string[], given: string[]): boolean {
+  if (given[0]?.startsWith("$") && (wanted[0] === "+" || wanted[0] === "#")) return false;
+  for (const [index, level] of wanted.entries()) {
+    if (level === "#") return true;
+    if (given[index] === undefined || (level !== "+" && level !== given[index])) return false;
+  }
+  return wanted.length === given.length;
+}
