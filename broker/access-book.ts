@@ -70,13 +70,13 @@ export function openAccessBook(o: {
   const nameOf = (user: string | null) => (user !== null && o.principalOf(user) !== undefined ? user : NOBODY);
 
   return {
-    ofConnection({ kind, user, address, code, subject, by }) {
+    ofConnection({ kind, user, address, code, subject, by, why }) {
       const counted = kind === "admitted" && by !== "password" ? byHour : byMinute;
       const isTopic = kind === "publish-refused" || kind === "subscribe-refused";
       counted.note({
         principal: nameOf(user),
         address,
-        code: `${kind} ${code ?? by ?? "session"}`,
+        code: `${kind} ${code ?? why ?? by ?? "session"}`,
         detail: isTopic && subject !== null ? placeOf(subject, o.principalOf) : kind,
       });
     },

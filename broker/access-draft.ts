@@ -4,9 +4,11 @@ import type { EventDraft, EventType, Sealed } from "../lib/contracts/events.ts";
 import { actorOf } from "../lib/runtime/refusal-event.ts";
 import type { RefusalReport } from "../lib/runtime/refusals.ts";
 import type { AccessEvent } from "./access-events.ts";
+import type { EndedBecause } from "./live-connections.ts";
 
 /** What is counted together for one name and address. */
-export type AccessCode = `${AccessEvent["kind"] | "request-refused"} ${ErrorCode | NonNullable<AccessEvent["by"]>}`;
+export type AccessCode =
+  `${AccessEvent["kind"] | "request-refused"} ${ErrorCode | NonNullable<AccessEvent["by"]> | EndedBecause}`;
 
 /** Stands for a name that nobody has: what was typed may be a password in the wrong field, or a person's name. */
 const NOBODY = "unknown";
@@ -18,6 +20,7 @@ const TYPES: Readonly<Record<AccessEvent["kind"], EventType>> = {
   "connection-refused": "connection.refused",
   "frame-refused": "connection.ended",
   "too-slow": "connection.ended",
+  disconnected: "connection.ended",
   "publish-refused": "packet.refused",
   "subscribe-refused": "packet.refused",
 };

@@ -1,10 +1,12 @@
 import type { ErrorCode } from "../lib/contracts/errors.ts";
+import type { EndedBecause } from "./live-connections.ts";
 
 /**
  * What the hub saw of somebody's access: `admitted` a connection that is in, `taken-over` one that ended because the
  * same user came with the same client id, `sign-in-refused` credentials that do not fit, `connection-refused` a CONNECT
  * that broke a rule, `frame-refused` a connection ended for a frame beyond its bound, `too-slow` one ended because too
- * much waited for it, the others one packet. `subject` is the topic, the filter, or what was wrong.
+ * much waited for it, `disconnected` one that the hub ended because of what became of the session or the name, the
+ * others one packet. `subject` is the topic, the filter, or what was wrong.
  */
 export type AccessEvent = {
   kind:
@@ -15,13 +17,16 @@ export type AccessEvent = {
     | "publish-refused"
     | "subscribe-refused"
     | "frame-refused"
-    | "too-slow";
+    | "too-slow"
+    | "disconnected";
   user: string | null;
   address: string;
   code: ErrorCode | null;
   subject: string | null;
   /** What an admitted connection signed in with: a person's password or session, or a machine's or service's key. */
   by?: "password" | "session" | "key";
+  /** Why a connection was `disconnected`. */
+  why?: EndedBecause;
 };
 
 /** Called synchronously on the hub's path: must return at once and not throw. */

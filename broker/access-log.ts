@@ -15,9 +15,9 @@ export function watchAccess(o: { refusals: Pick<Refusals, "note">; log: Logger }
   ofRequest: OnRefusedRequest;
 } {
   return {
-    ofConnection({ kind, user, address, code, subject }) {
+    ofConnection({ kind, user, address, code, subject, why }) {
       if (code === null) {
-        o.log.info({ kind, user, address, client: subject }, kind);
+        o.log.info({ kind, user, address, client: subject, ...(why === undefined ? {} : { why }) }, kind);
         return;
       }
       o.refusals.note({

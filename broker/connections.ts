@@ -26,7 +26,11 @@ export interface Connections {
   /** Allows the longer frames of somebody who has signed in. */
   admit(client: AedesClient): void;
   outletOf(client: AedesClient): Outlet | undefined;
+  /** Ends it by force, with a line in the log and an access event. */
+  end(client: AedesClient, event: ForcedEnd): void;
 }
+
+type ForcedEnd = Pick<AccessEvent, "kind" | "code" | "subject" | "why">;
 
 export function createConnections(o: {
   broker: () => AedesBroker;
@@ -45,8 +49,7 @@ export function createConnections(o: {
   const frameOf = createSharedFrames();
   const outlets = new WeakMap<AedesClient, Outlet>();
 
-  /** Ends a connection by force, with a line in the log and an access event. */
-  const end = (client: AedesClient, event: Pick<AccessEvent, "kind" | "code" | "subject">) => {
+  const end = (client: AedesClient, event: ForcedEnd) => {
     const user = o.accessOf(client)?.principal.name ?? null;
     o.log.warn({ user, address: addressOf(client), client: client.id, ...event }, "a connection was ended");
     o.onAccess({ user, address: addressOf(client), ...event });
@@ -90,6 +93,7 @@ export function createConnections(o: {
       if (conn instanceof WebSocketConnection) conn.limitMessages(o.maxPacketBytes * FRAMES_PER_MESSAGE);
     },
     outletOf: (client) => outlets.get(client),
+    end,
   };
 }
 

@@ -9,13 +9,18 @@ import type { Hub } from "./start-hub.ts";
  * @returns stops it.
  */
 export function keepSessions(o: {
-  hub: Pick<Hub, "sessions">;
+  hub: Pick<Hub, "live">;
   directory: Pick<Directory, "sessions" | "register">;
   everyMs: number;
   log: Logger;
 }): () => void {
   const keep = () => {
-    o.directory.sessions.inUse(o.hub.sessions());
+    o.directory.sessions.inUse(
+      o.hub
+        .live()
+        .map(({ session }) => session)
+        .filter((session) => session !== null),
+    );
     o.directory.sessions
       .sweep((name) => o.directory.register.principal(name))
       .catch((error: unknown) => o.log.error({ err: error }, "expired sessions were not ended"));

@@ -15,6 +15,7 @@ import { addressOf, connectHooks } from "./connect.ts";
 import { createConnections, FIRST_MESSAGE_BYTES } from "./connections.ts";
 import { connectLane } from "./lane/connect-lane.ts";
 import { createStatusLane, type LaneCounters, type StatusLane } from "./lane/status-lane.ts";
+import { createLiveConnections, type EndedBecause, type LiveConnection } from "./live-connections.ts";
 import { listenOn } from "./listen-on.ts";
 import { queueOnlyReceivable } from "./offline-queue.ts";
 import { OUTLET_LIMITS, type OutletLimits } from "./outlet.ts";
@@ -23,6 +24,7 @@ import { refusedRequest } from "./refuse-request.ts";
 import { watchStored } from "./stored-messages.ts";
 import { createTurn } from "./turn.ts";
 import { publishSystemTopics } from "./system-topics.ts";
+import { WebSocketConnection } from "./websocket-connection.ts";
 import { startWebSocketPort } from "./websocket-server.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -68,8 +70,13 @@ export interface Hub {
   connected(): number;
   /** What the status lane did; null when it is switched off. */
   lane(): (LaneCounters & { readersBehind: number }) | null;
-  /** Session segments that admitted connections signed in with. */
-  sessions(): string[];
+  /** Every connection that is admitted now. */
+  live(): LiveConnection[];
+  /**
+   * Ends the connections that `which` picks, before it returns: nothing is taken from them or sent to them after it.
+   * Each is a line in the log and an access event with `why`. @returns how many.
+   */
+  disconnect(which: (connection: LiveConnection) => boolean, why: EndedBecause): number;
   listening(): boolean;
   listeningOnWebSocket(): boolean;
   /** Publishes the wills of what is connected, closes every connection and the port. */
@@ -106,6 +113,10 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     log: o.log,
   });
 
+  const live = createLiveConnections({
+    end: (client, _connection, why) => ends.end(client, { kind: "disconnected", code: null, subject: client.id, why }),
+  });
+
   const aedes: Aedes = new Aedes({
     connectTimeout: o.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     persistence: o.persistence,
@@ -114,7 +125,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
       prepare: (client) => ends.attach(client),
       admitted: (client, access, session) => {
         const viewRate = viewRateOf(viewRates, access.principal);
-        connections.set(client, { access, session, order: order.connection(), viewRate });
+        connections.set(client, { access, order: order.connection(), viewRate });
+        live.add(client as AedesClient, connectionOf(client as AedesClient, access, session, now()));
         ends.admit(client as AedesClient);
         const before = (aedes as unknown as AedesBroker).clients[client.id];
         if (before === undefined || before.closed) return;
@@ -204,7 +216,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     counters,
     connected: () => registered.size,
     lane: laneCounters,
-    sessions: () => sessionsOf([...registered].map((client) => connections.get(client))),
+    live: live.all,
+    disconnect: live.disconnect,
     listening: () => server.listening,
     listeningOnWebSocket: () => webSocket?.listening() === true,
     async close() {
@@ -221,14 +234,16 @@ export async function startHub(o: HubOptions): Promise<Hub> {
 
 type Connection = {
   access: Access;
-  session: string | null;
   order: ReturnType<PublishOrder["connection"]>;
   viewRate: ViewRate;
 };
 
-function sessionsOf(connections: readonly (Connection | undefined)[]): string[] {
-  const sessions = connections.map((connection) => connection?.session ?? null);
-  return [...new Set(sessions)].filter((session) => session !== null);
+function connectionOf(client: AedesClient, access: Access, session: string | null, since: number): LiveConnection {
+  const user = access.principal.name;
+  const transport = client.conn instanceof WebSocketConnection ? "websocket" : "tcp";
+  // The hub itself put the name before it (connect.ts).
+  const id = client.id.slice(user.length + 1);
+  return { user, session, client: id, address: addressOf(client), transport, since };
 }
 
 function refuseOpenHost(host: string): void {

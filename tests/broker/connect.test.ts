@@ -156,7 +156,7 @@ describe("the hub", () => {
     const eyes = await connect("eyes");
     decide({ principal: maria, session: "s-2" });
     await eyes.subscribeAsync("#");
-    expect([hub.connected(), hub.sessions()]).toEqual([1, ["s-1"]]);
+    expect([hub.connected(), hub.live().map(({ session }) => session)]).toEqual([1, ["s-1"]]);
   });
 
   it("publishes the will of a connection that broke off", async () => {
