@@ -158,7 +158,6 @@ export function createStatusLane(o: {
   function flush(): void {
     const { frames } = batch;
     if (frames === 0) return;
-    deliveries += frames * wholes.size;
     const bytes = batch.take();
     counters.batches += 1;
     for (const reader of wholes) give(reader, bytes, frames);
@@ -169,6 +168,7 @@ export function createStatusLane(o: {
   function give(reader: Reader, bytes: Buffer, frames: number): void {
     if (!reader.behind && reader.outlet.sendBatch(bytes, frames)) {
       reader.sentSeq = seq;
+      deliveries += frames;
       return;
     }
     reader.behind = true;
@@ -180,7 +180,6 @@ export function createStatusLane(o: {
     let at = 0;
     for (const { slot, length } of order) {
       for (const reader of slot.partial) {
-        deliveries += 1;
         reader.frames.push(bytes.subarray(at, at + length));
         touched.add(reader);
       }
