@@ -32,6 +32,9 @@ export type AedesClient = Client & {
 /** A queued subscription as the persistence reports it. */
 export type QueuedSubscription = { clientId: string; topic: string; qos: number };
 
+/** All that a persistence reads of a client. */
+export type StoredClient = { id: string };
+
 /** aedes.js: the broker. */
 export type AedesBroker = {
   id: string;
@@ -42,8 +45,17 @@ export type AedesBroker = {
   persistence: {
     storeRetained(packet: AedesPublishPacket): PromiseLike<void>;
     createRetainedStreamCombi(filters: string[]): unknown;
-    outgoingUpdate(client: Client, packet: PublishPacket): Promise<void>;
+    outgoingUpdate(client: StoredClient, packet: PublishPacket): Promise<void>;
     outgoingEnqueueCombi(subscriptions: QueuedSubscription[], packet: AedesPublishPacket): Promise<void>;
     countOffline(): Promise<{ subsCount: number; clientsCount: number }>;
+    addSubscriptions(client: StoredClient, subscriptions: { topic: string; qos: number }[]): Promise<void>;
+    removeSubscriptions(client: StoredClient, topics: string[]): Promise<void>;
+    cleanSubscriptions(client: StoredClient): Promise<void>;
+    subscriptionsByClient(client: StoredClient): Promise<{ topic: string; qos: number }[]>;
+    outgoingStream(client: StoredClient): AsyncIterable<PublishPacket>;
+    outgoingClearMessageId(client: StoredClient, packet: PublishPacket): Promise<unknown>;
+    cleanIncoming?(client: StoredClient): Promise<void>;
+    /** Beyond the published interface: the clients that have something stored from before. */
+    clientIds?(): Iterable<string>;
   };
 };

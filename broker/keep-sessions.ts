@@ -10,7 +10,7 @@ import type { Hub } from "./start-hub.ts";
  */
 export function keepSessions(o: {
   hub: Pick<Hub, "live">;
-  directory: Pick<Directory, "sessions" | "register">;
+  directory: Pick<Directory, "sessions">;
   everyMs: number;
   log: Logger;
 }): () => void {
@@ -22,7 +22,7 @@ export function keepSessions(o: {
         .filter((session) => session !== null),
     );
     o.directory.sessions
-      .sweep((name) => o.directory.register.principal(name))
+      .sweep()
       .catch((error: unknown) => o.log.error({ err: error }, "expired sessions were not ended"));
   };
   keep();

@@ -19,9 +19,11 @@ import type { Directory } from "./directory/directory.ts";
 import { directoryRoutes, type OnRefusedRequest } from "./directory/http.ts";
 import { openDirectoryOf } from "./directory/stores.ts";
 import { keepSessions } from "./keep-sessions.ts";
+import { followDirectory } from "./live-effect.ts";
 import { startHub } from "./start-hub.ts";
 
-const SESSIONS_EVERY_MS = 10 * 60_000;
+/** How late the end of a session may be noticed. */
+const SESSIONS_EVERY_MS = 60_000;
 const LINK_TIMEOUT_MS = 10_000;
 /** What stands in the hub's own events. */
 const APP = `broker@${manifest.version}`;
@@ -63,6 +65,7 @@ async function start(context: ProcessContext): Promise<void> {
     log,
   });
   context.onStop(() => hub.close());
+  followDirectory({ hub, directory, log });
   context.onStop(keepSessions({ hub, directory, everyMs: SESSIONS_EVERY_MS, log }));
 
   const linkOf = async (name: "directory" | "broker") => {
@@ -93,7 +96,7 @@ async function start(context: ProcessContext): Promise<void> {
     access.ofRequest(refused);
     book.ofRequest(refused);
   };
-  health.mount(directoryRoutes({ directory, now, log, onRefused }));
+  health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused }));
 }
 
 /** Opens the book-keeping of access on its own store, so that a flood of refusals never waits for the directory's. */

@@ -22,6 +22,7 @@ import { OUTLET_LIMITS, type OutletLimits } from "./outlet.ts";
 import { createPublishOrder, keepRetainedAtOnce, type PublishOrder } from "./publish-order.ts";
 import { refusedRequest } from "./refuse-request.ts";
 import { watchStored } from "./stored-messages.ts";
+import { watchStoredSessions } from "./stored-sessions.ts";
 import { createTurn } from "./turn.ts";
 import { publishSystemTopics } from "./system-topics.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
@@ -77,6 +78,11 @@ export interface Hub {
    * Each is a line in the log and an access event with `why`. @returns how many.
    */
   disconnect(which: (connection: LiveConnection) => boolean, why: EndedBecause): number;
+  /**
+   * Drops what is stored for a name and no longer covered by its rights: subscriptions of persistent sessions, and for
+   * a name that is not let in any more all of them with their queues.
+   */
+  refresh(name: string): Promise<void>;
   listening(): boolean;
   listeningOnWebSocket(): boolean;
   /** Publishes the wills of what is connected, closes every connection and the port. */
@@ -168,6 +174,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   keepRetainedAtOnce(internals.persistence, fault);
   queueOnlyReceivable(internals.persistence, accessOfName);
   const stored = watchStored(internals.persistence);
+  const storedSessions = watchStoredSessions(internals.persistence);
 
   if (o.statusLane !== false) {
     const { persistence } = internals;
@@ -218,6 +225,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     lane: laneCounters,
     live: live.all,
     disconnect: live.disconnect,
+    refresh: (name) => storedSessions.refresh(name, accessOfName(name)),
     listening: () => server.listening,
     listeningOnWebSocket: () => webSocket?.listening() === true,
     async close() {

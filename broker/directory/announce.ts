@@ -35,7 +35,7 @@ export function announcePrincipals(o: {
   };
   const announceAll = () => o.directory.register.principals().forEach(announce);
   o.link.onUp(announceAll);
-  o.directory.register.onChange((principal) => {
+  o.directory.register.onChange(({ principal }) => {
     if (o.link.connected) announce(principal);
   });
 }

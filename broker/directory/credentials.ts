@@ -14,6 +14,8 @@ const REFUSED: Verdict = { refused: "bad_credentials" };
 export interface CredentialChecks extends Authenticator {
   /** A person's name and password only, as for starting a session. */
   password(credentials: Credentials): Promise<Verdict>;
+  /** Forgets the failed sign-ins of a name, from wherever they came. */
+  forgive(user: string): void;
 }
 
 /**
@@ -37,10 +39,13 @@ export function checkCredentials(o: {
   };
 
   async function password({ user, password, address }: Credentials): Promise<Verdict> {
-    if (o.lockout.wait(user, address) > 0) return { refused: "locked_out" };
+    if (o.lockout.ask(user, address) > 0) return { refused: "locked_out" };
     const record = o.register.get(user);
     const hash = record?.kind === "person" ? record.passwordHash : undefined;
-    if (await o.passwords.verify(hash, password)) {
+    const fits = await o.passwords.verify(hash, password);
+    // The password may have been changed while this was looked at: what was good a moment ago must not let anybody in.
+    const now = o.register.get(user);
+    if (fits && now?.kind === "person" && now.passwordHash === hash) {
       o.lockout.succeeded(user, address);
       return admitted(user, null);
     }
@@ -50,8 +55,10 @@ export function checkCredentials(o: {
 
   function bySession({ user, password: token, address }: Credentials): Verdict {
     if (user === LOCAL_ADMIN && !isLoopback(address)) return REFUSED;
-    const record = o.sessions.find(token);
-    return record?.user === user ? admitted(user, record.session) : REFUSED;
+    const record = o.sessions.find(token, address);
+    if (record?.user !== user) return REFUSED;
+    o.lockout.seen(user, address);
+    return admitted(user, record.session);
   }
 
   function byKeyOrSecret(record: MachineRecord | ServiceRecord, given: string): Verdict {
@@ -74,6 +81,7 @@ export function checkCredentials(o: {
   return {
     principal: (name) => o.register.principal(name),
     password: (credentials) => busyAsVerdict(() => password(credentials)),
+    forgive: (user) => o.lockout.forgive(user),
     async authenticate(credentials) {
       if (isToken(credentials.password)) return bySession(credentials);
       if (credentials.user === LOCAL_ADMIN) return REFUSED;

@@ -19,6 +19,13 @@ export interface Devices {
    * tells nothing. @returns the list, sorted. @throws RastroError `unknown_name`.
    */
   setSpeaksFor(by: By, id: string, speaksFor: readonly string[]): Promise<string[]>;
+  /** Lets a machine in no more. Does nothing where it is so. @throws RastroError `unknown_name`. */
+  revoke(by: By, id: string): Promise<void>;
+  /**
+   * Lets a revoked machine in again: with `publicKey`, else with the key that it had; one with a secret gets a new one.
+   * @throws RastroError `unknown_name`, `schema`.
+   */
+  readmit(by: By, id: string, publicKey: string | null): Promise<{ id: string; secret: string | null }>;
   /** @param publicKey - raw 32 bytes in base64. @throws RastroError `name_taken`, `schema`. */
   addService(by: By, name: string, publicKey: string): Promise<void>;
   /** Registers another key for the same name; a secret is void from then on. @throws RastroError `unknown_name`, `schema`. */
@@ -32,9 +39,14 @@ export function openDevices(o: {
   random: (bytes: number) => Buffer;
 }): Devices {
   const base = (name: string) => ({ v: 1, name, active: true, registeredAt: new Date(o.now()).toISOString() }) as const;
+  const machine = (id: string): MachineRecord => {
+    const record = o.register.get(id);
+    if (record?.kind !== "machine") throw unknownName(id);
+    return record;
+  };
   return {
     async addMachine(by, { id, publicKey, speaksFor, signsIn = true }) {
-      const key = publicKey === null ? null : fingerprint(rawKey(publicKey));
+      const key = keyIn({ publicKey });
       const secret = publicKey === null && signsIn ? newSecret(o.random) : null;
       const record: MachineRecord = {
         ...base(id),
@@ -50,14 +62,36 @@ export function openDevices(o: {
     },
 
     async setSpeaksFor(by, id, wanted) {
-      const record = o.register.get(id);
-      if (record?.kind !== "machine") throw unknownName(id);
+      const record = machine(id);
       const speaksFor = [...new Set([id, ...wanted])].toSorted();
       if (sameSet(record.speaksFor, speaksFor)) return speaksFor;
       const payload = { before: record.speaksFor, after: speaksFor };
       const event = o.drafts("machine.speaks-for-set", by, { kind: "machine", key: id }, payload);
       await o.register.replace(id, (stored) => (stored.kind === "machine" ? { ...stored, speaksFor } : stored), event);
       return speaksFor;
+    },
+
+    async revoke(by, id) {
+      const record = machine(id);
+      if (!record.active) return;
+      const event = o.drafts("machine.revoked", by, { kind: "machine", key: id }, { key: keyIn(record) });
+      await o.register.replace(id, (stored) => ({ ...stored, active: false }), event);
+    },
+
+    async readmit(by, id, publicKey) {
+      const record = machine(id);
+      const secret = publicKey === null && record.secretHash !== null ? newSecret(o.random) : null;
+      const fresh: Pick<MachineRecord, "publicKey" | "secretHash"> = {
+        publicKey: publicKey ?? record.publicKey,
+        secretHash: secret === null ? null : sha256(secret),
+      };
+      const after = { ...record, ...fresh };
+      const payload = { credential: principalOf(after).credential, key: keyIn(after) };
+      const event = o.drafts("machine.readmitted", by, { kind: "machine", key: id }, payload);
+      const change = (stored: NameRecord) =>
+        stored.kind === "machine" ? { ...stored, ...fresh, active: true } : stored;
+      await o.register.replace(id, change, event);
+      return { id, secret };
     },
 
     async addService(by, name, publicKey) {
@@ -75,6 +109,11 @@ export function openDevices(o: {
       await o.register.replace(name, (stored) => withKey(stored, publicKey), event);
     },
   };
+}
+
+/** The fingerprint of a machine's key; null without one. */
+function keyIn({ publicKey }: Pick<MachineRecord, "publicKey">): string | null {
+  return publicKey === null ? null : fingerprint(rawKey(publicKey));
 }
 
 function sameSet(one: readonly string[], other: readonly string[]): boolean {

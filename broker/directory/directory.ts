@@ -4,7 +4,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { LOCAL_ADMIN, type Principal, type Session, type UserRow } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError } from "../../lib/contracts/errors.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import type { Store, Tx } from "../../lib/storage/store.ts";
 import type { Credentials, Verdict } from "../admission.ts";
 import { checkCredentials, type CredentialChecks } from "./credentials.ts";
 import { type Devices, openDevices } from "./devices.ts";
@@ -14,10 +14,13 @@ import { openPasswords, type PasswordCost } from "./passwords.ts";
 import { openPeople, type People } from "./people.ts";
 import { openPersonKeys } from "./person-keys.ts";
 import { openRegister, type Register } from "./register.ts";
+import { decode, keyOf, NameRecord } from "./records.ts";
 import { fitsHash, sha256 } from "./secrets.ts";
-import { openSessions, type Sessions } from "./sessions.ts";
+import { openSessions, SESSION_LIMITS, type SessionLimits, type Sessions } from "./sessions.ts";
 import { openSetupCode } from "./setup-code.ts";
 
+/** Where whoever holds the local key is. */
+const LOOPBACK = "127.0.0.1";
 /** The version that stands in the events of the directory. */
 const APP = `directory@${manifest.version}`;
 
@@ -36,6 +39,8 @@ export type DirectoryOptions = {
   now: () => number;
   random: (bytes: number) => Buffer;
   passwordCost?: PasswordCost;
+  /** {@link SESSION_LIMITS} unless told. */
+  sessionLimits?: SessionLimits;
 };
 
 /** People, machines and services of a plant, their credentials and sessions. Every change is one batch with its event. */
@@ -65,10 +70,19 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
   const register = await openRegister({ store, outbox, plantCreatedAt: o.plant.createdAt });
   const keys = openPersonKeys({ store: o.keyStore, random });
   const passwords = openPasswords({ random, ...(o.passwordCost ? { cost: o.passwordCost } : {}) });
-  const people = openPeople({ register, keys, passwords, drafts, now, random });
   const devices = openDevices({ register, drafts, now, random });
   const onFault = (error: unknown) => o.log.error({ err: error }, "the use of a session was not noted");
-  const sessions = await openSessions({ store, outbox, drafts, now, random, onFault });
+  const sessions = await openSessions({
+    store,
+    outbox,
+    drafts,
+    limits: o.sessionLimits ?? SESSION_LIMITS,
+    subOf: (name) => register.principal(name)?.sub,
+    now,
+    random,
+    onFault,
+  });
+  const people = openPeople({ register, keys, passwords, sessions, drafts, now, random });
   const setupCode = openSetupCode({ store, random });
   const lockout = createLockout(now);
   const credentials = checkCredentials({ register, sessions, passwords, lockout, plant: o.plant.id, now });
@@ -84,12 +98,15 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
     outbox,
 
     async signIn(given, app) {
+      const shown = register.get(given.user);
       const { principal } = admittedOrThrow(await credentials.password(given));
-      return sessions.start({ principal, app, auth: "session" });
+      const guard = (tx: Tx) => refuseChanged(tx, shown);
+      return sessions.start({ principal, app, auth: "session", address: given.address, guard });
     },
     async signInLocal(localKey, app) {
       if (localKeyHash === null || !fitsHash(localKey.trim(), localKeyHash)) throw refusal("bad_credentials");
-      return sessions.start({ principal: localAdministrator(register), app, auth: "local" });
+      const principal = localAdministrator(register);
+      return sessions.start({ principal, app, auth: "local", address: LOOPBACK });
     },
     async setup(code, user, password) {
       if (people.hasAdministrator()) throw setupDone();
@@ -116,6 +133,14 @@ export function admittedOrThrow(verdict: Verdict): Extract<Verdict, { principal:
 
 function refusal(code: keyof typeof SENTENCES & ErrorCode): RastroError {
   return new RastroError({ code, message: SENTENCES[code] });
+}
+
+/** A sign-in takes a moment; the password that was shown, or the name itself, may be no good any more at its end. */
+function refuseChanged(tx: Tx, shown: NameRecord | undefined): void {
+  const stored = shown === undefined ? undefined : tx.get(keyOf.name(shown.name));
+  const now = stored === undefined ? undefined : decode(NameRecord, stored);
+  const same = shown?.kind === "person" && now?.kind === "person" && now.passwordHash === shown.passwordHash;
+  if (!same || !now.active) throw refusal("bad_credentials");
 }
 
 function setupDone(): RastroError {

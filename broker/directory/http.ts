@@ -5,20 +5,26 @@ import type { z } from "zod";
 import {
   type HubTime,
   LOCAL_ADMIN,
+  MachineActiveRequest,
+  type MachineAdded,
   MachineAddRequest,
   PasswordRequest,
   type Principal,
+  SessionEndRequest,
   SetupRequest,
   SignInRequest,
   SpeaksForRequest,
   type SpeaksForSet,
+  UserActiveRequest,
   UserAddRequest,
+  UserProfileRequest,
 } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
 import type { Logger } from "pino";
 import { admittedOrThrow, type Directory } from "./directory.ts";
 import type { By } from "./drafts.ts";
+import { type ConnectionsPort, openSessionsOf } from "./open-sessions.ts";
 import { isToken } from "./secrets.ts";
 
 const LONGEST_BODY = 64 * 1024;
@@ -30,6 +36,7 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   bad_credentials: 401,
   not_allowed: 403,
   unknown_name: 404,
+  unknown_session: 404,
   name_taken: 409,
   setup_done: 409,
   busy: 429,
@@ -50,6 +57,8 @@ export type OnRefusedRequest = (refusal: {
  */
 export function directoryRoutes(o: {
   directory: Directory;
+  /** The hub's open connections. */
+  connections: ConnectionsPort;
   now: () => number;
   log: Logger;
   onRefused: OnRefusedRequest;
@@ -57,6 +66,7 @@ export function directoryRoutes(o: {
   const { directory } = o;
   const app = new Hono();
   const caller = (context: Context) => callerOf(directory, context);
+  const openSessions = openSessionsOf(o);
   app.use(bodyLimit({ maxSize: LONGEST_BODY, onError: tooLarge }));
 
   app.post("/directory/sessions", async (context) => {
@@ -71,11 +81,18 @@ export function directoryRoutes(o: {
   });
 
   app.delete("/directory/sessions/current", async (context) => {
-    const { principal, token } = await caller(context);
-    const session = directory.sessions.find(token);
-    if (session !== undefined) await directory.sessions.end(session, principal, "signed-out");
+    const { by, session } = await caller(context);
+    await directory.sessions.end((one) => one.session === session, by, "signed-out");
     return context.body(null, 204);
   });
+
+  app.get("/directory/open-sessions", async (context) =>
+    context.json(openSessions.list(await caller(context), context.req.query("user") ?? null)),
+  );
+
+  app.post("/directory/open-sessions/end", async (context) =>
+    context.json(await openSessions.end(await caller(context), await bodyOf(context, SessionEndRequest))),
+  );
 
   app.post("/directory/setup", async (context) => {
     const { code, user, password } = await bodyOf(context, SetupRequest);
@@ -107,7 +124,30 @@ export function directoryRoutes(o: {
     } else {
       administrator(who, "setting somebody else's password");
     }
-    await directory.people.setPassword(who.by, name, password);
+    await directory.people.setPassword(who.by, name, password, who.session ?? undefined);
+    return context.body(null, 204);
+  });
+
+  app.put("/directory/users/:name/active", async (context) => {
+    const who = administrator(await caller(context), "locking and unlocking a person");
+    const { active } = await bodyOf(context, UserActiveRequest);
+    const name = context.req.param("name");
+    if (active) {
+      await directory.people.unlock(who.by, name);
+      directory.credentials.forgive(name);
+    } else {
+      refuseSelf(who, name, "locking oneself out");
+      await directory.people.lock(who.by, name);
+    }
+    return context.body(null, 204);
+  });
+
+  app.put("/directory/users/:name/profile", async (context) => {
+    const who = administrator(await caller(context), "setting a profile");
+    const name = context.req.param("name");
+    const { profile } = await bodyOf(context, UserProfileRequest);
+    refuseSelf(who, name, "changing one's own profile");
+    await directory.people.setProfile(who.by, name, profile);
     return context.body(null, 204);
   });
 
@@ -119,6 +159,18 @@ export function directoryRoutes(o: {
   app.post("/directory/machines", async (context) => {
     const { by } = administrator(await caller(context), "adding a machine");
     return context.json(await directory.devices.addMachine(by, await bodyOf(context, MachineAddRequest)), 201);
+  });
+
+  app.put("/directory/machines/:id/active", async (context) => {
+    const { by } = administrator(await caller(context), "revoking and readmitting a machine");
+    const id = context.req.param("id");
+    const wanted = await bodyOf(context, MachineActiveRequest);
+    if (wanted.active) {
+      const readmitted: z.infer<typeof MachineAdded> = await directory.devices.readmit(by, id, wanted.publicKey);
+      return context.json(readmitted);
+    }
+    await directory.devices.revoke(by, id);
+    return context.body(null, 204);
   });
 
   app.put("/directory/machines/:id/speaks-for", async (context) => {
@@ -151,7 +203,8 @@ export function directoryRoutes(o: {
   return app;
 }
 
-type Caller = { principal: Principal; by: By; token: string };
+/** `session` is the segment of a person's own session. */
+type Caller = { principal: Principal; by: By; session: string | null };
 
 /** Reads `Authorization: Bearer <name>:<token>`: a session's token for people, a signed one for services. */
 async function callerOf(directory: Directory, context: Context): Promise<Caller> {
@@ -161,14 +214,19 @@ async function callerOf(directory: Directory, context: Context): Promise<Caller>
   // A password in a header would be a second way to sign in, without a session to end.
   if (registered?.kind === "person" && !isToken(token)) throw badBearer();
   const credentials = { user, password: token, address: addressOf(context) };
-  const { principal } = admittedOrThrow(await directory.credentials.authenticate(credentials));
+  const { principal, session } = admittedOrThrow(await directory.credentials.authenticate(credentials));
   const auth = principal.kind === "service" ? "service" : principal.name === LOCAL_ADMIN ? "local" : "session";
-  return { principal, by: { sub: principal.sub, auth }, token };
+  return { principal, by: { sub: principal.sub, auth }, session };
 }
 
 function administrator(caller: Caller, action: string): Caller {
   if (caller.principal.profile === "administrator") return caller;
   throw notAllowed(action, caller.principal.name, "an administrator");
+}
+
+/** So that the last administrator cannot shut everybody out by a slip. */
+function refuseSelf(caller: Caller, name: string, action: string): void {
+  if (name === caller.principal.name) throw notAllowed(action, name, "another administrator");
 }
 
 async function bodyOf<S extends z.ZodType>(context: Context, schema: S): Promise<z.infer<S>> {

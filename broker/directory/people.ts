@@ -10,12 +10,14 @@ import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Sealed } from "../../lib/contracts/events.ts";
 import { seal, unseal } from "../../lib/storage/sealing.ts";
 import type { Tx } from "../../lib/storage/store.ts";
+import type { EventType } from "../../lib/contracts/events.ts";
 import type { By, Drafts } from "./drafts.ts";
 import type { Passwords } from "./passwords.ts";
 import type { PersonKeys } from "./person-keys.ts";
 import type { NameRecord, PersonRecord } from "./records.ts";
 import { type Register, unknownName } from "./register.ts";
 import { looksIssued } from "./secrets.ts";
+import type { Sessions, WhichSessions } from "./sessions.ts";
 
 export type NewPerson = {
   name: string;
@@ -28,8 +30,19 @@ export type NewPerson = {
 export interface People {
   /** @param also - further writes of the same batch. @throws RastroError `name_taken`, `weak_password`, `busy`. */
   add(by: By, person: NewPerson | z.infer<typeof UserAddRequest>, also?: (tx: Tx) => void): Promise<UserRow>;
-  /** @throws RastroError `unknown_name`, `weak_password`, `busy`. */
-  setPassword(by: By, name: string, password: string): Promise<void>;
+  /**
+   * Ends every session of the name but `keep`, in the same write. @throws RastroError `unknown_name`, `weak_password`,
+   * `busy`.
+   *
+   * @param keep - segment of the session in which it is done.
+   */
+  setPassword(by: By, name: string, password: string, keep?: string): Promise<void>;
+  /** Lets nobody in under the name and ends its sessions, in the same write. @throws RastroError `unknown_name`. */
+  lock(by: By, name: string): Promise<void>;
+  /** Takes a lock away. Does nothing where there is none. @throws RastroError `unknown_name`. */
+  unlock(by: By, name: string): Promise<void>;
+  /** @throws RastroError `unknown_name`. */
+  setProfile(by: By, name: string, profile: z.infer<typeof PersonProfile>): Promise<void>;
   list(): Promise<UserRow[]>;
   hasAdministrator(): boolean;
   /** The key under which a service seals what a person wrote, and the login to show. @throws RastroError `unknown_name`. */
@@ -41,11 +54,19 @@ export function openPeople(o: {
   register: Register;
   keys: PersonKeys;
   passwords: Passwords;
+  sessions: Pick<Sessions, "stageEnd">;
   drafts: Drafts;
   now: () => number;
   random: (bytes: number) => Buffer;
 }): People {
   const people = () => o.register.all().filter(isPerson);
+  const known = (name: string): PersonRecord => {
+    const record = o.register.get(name);
+    if (record?.kind !== "person") throw unknownName(name);
+    return record;
+  };
+  const event = (type: EventType, by: By, { sub }: PersonRecord, payload: { before?: string; after?: string } = {}) =>
+    o.drafts(type, by, { kind: "person", key: sub }, payload);
 
   async function row(person: PersonRecord): Promise<UserRow> {
     const { name, profile, active, registeredAt } = person;
@@ -65,9 +86,9 @@ export function openPeople(o: {
       const passwordHash = await o.passwords.hash(person.password);
       const sub = `p-${o.random(16).toString("hex")}`;
       const key = await o.keys.create(sub);
-      const event = o.drafts("user.added", by, { kind: "person", key: sub }, { profile });
+      const added = o.drafts("user.added", by, { kind: "person", key: sub }, { profile });
       const close = (field: "fullName" | "badge") =>
-        person[field] ? seal(key, sub, person[field], `${event.id}/${field}`) : null;
+        person[field] ? seal(key, sub, person[field], `${added.id}/${field}`) : null;
       const record: PersonRecord = {
         v: 1,
         kind: "person",
@@ -79,19 +100,48 @@ export function openPeople(o: {
         registeredAt: new Date(o.now()).toISOString(),
         fullName: close("fullName"),
         badge: close("badge"),
-        addedBy: event.id,
+        addedBy: added.id,
       };
-      await o.register.add(record, event, also);
+      await o.register.add(record, added, also);
       return row(record);
     },
 
-    async setPassword(by, name, password) {
+    async setPassword(by, name, password, keep) {
       refuseIssued(password);
-      const person = o.register.get(name);
-      if (person?.kind !== "person") throw unknownName(name);
+      const person = known(name);
       const passwordHash = await o.passwords.hash(password);
-      const event = o.drafts("user.password-set", by, { kind: "person", key: person.sub }, {});
-      await o.register.replace(name, (record) => ({ ...asPerson(record), passwordHash }), event);
+      const others: WhichSessions = ({ user, session }) => user === name && session !== keep;
+      await o.register.replace(
+        name,
+        (record) => ({ ...asPerson(record), passwordHash }),
+        event("user.password-set", by, person),
+        (tx) => o.sessions.stageEnd(tx, others, by, "password-changed"),
+      );
+    },
+
+    async lock(by, name) {
+      const person = known(name);
+      if (!person.active) return;
+      await o.register.replace(
+        name,
+        (record) => ({ ...asPerson(record), active: false }),
+        event("user.locked", by, person),
+        (tx) => o.sessions.stageEnd(tx, ({ user }) => user === name, by, "locked"),
+      );
+    },
+
+    async unlock(by, name) {
+      const person = known(name);
+      if (person.active) return;
+      const unlocked = event("user.unlocked", by, person);
+      await o.register.replace(name, (record) => ({ ...asPerson(record), active: true }), unlocked);
+    },
+
+    async setProfile(by, name, profile) {
+      const person = known(name);
+      if (person.profile === profile) return;
+      const set = event("user.profile-set", by, person, { before: person.profile, after: profile });
+      await o.register.replace(name, (record) => ({ ...asPerson(record), profile }), set);
     },
 
     list: () => Promise.all(people().map(row)),

@@ -9,6 +9,15 @@ import { decode, encode, keyOf, localAdmin, NameRecord, principalOf, RANGES } fr
 /** Names of services, which only a service can bear, and the local administrator's. */
 const RESERVED: readonly string[] = [...SERVICE_NAMES, LOCAL_ADMIN];
 
+/** What became of a name. */
+export type NameChange = {
+  principal: Principal;
+  /** What it was; undefined for a new name. */
+  before: Principal | undefined;
+  /** Whether it signs in with another password, key or secret from now on. */
+  credential: boolean;
+};
+
 /** Who is registered: read at once from memory, changed only together with the event that tells of it. */
 export interface Register {
   get(name: string): NameRecord | undefined;
@@ -17,7 +26,8 @@ export interface Register {
   /** The same object until the record changes. */
   principal(name: string): Principal | undefined;
   principals(): Principal[];
-  onChange(listener: (principal: Principal) => void): void;
+  /** Called once a change is on disk, before whoever made it hears of it. */
+  onChange(listener: (change: NameChange) => void): void;
   /**
    * Writes a new record and its event in one synced batch.
    *
@@ -25,8 +35,17 @@ export interface Register {
    * @throws RastroError `name_taken`, decided inside the batch: two at once never both get the name.
    */
   add(record: NameRecord, event: EventDraft, also?: (tx: Tx) => void): Promise<void>;
-  /** Replaces a record with what `change` makes of the stored one. @throws RastroError `unknown_name`. */
-  replace(name: string, change: (record: NameRecord) => NameRecord, event: EventDraft): Promise<void>;
+  /**
+   * Replaces a record with what `change` makes of the stored one.
+   *
+   * @param also - further writes of the same batch. @throws RastroError `unknown_name`.
+   */
+  replace(
+    name: string,
+    change: (record: NameRecord) => NameRecord,
+    event: EventDraft,
+    also?: (tx: Tx) => void,
+  ): Promise<void>;
 }
 
 /** Reads every record of the store into memory: a plant has hundreds of names, and the hub asks at each sign-in. */
@@ -34,7 +53,7 @@ export async function openRegister(o: { store: Store; outbox: Outbox; plantCreat
   const records = new Map<string, NameRecord>();
   const principals = new Map<string, Principal>([[LOCAL_ADMIN, localAdmin(o.plantCreatedAt)]]);
   const names = new Map<string, string>();
-  const listeners: ((principal: Principal) => void)[] = [];
+  const listeners: ((change: NameChange) => void)[] = [];
 
   const remember = (record: NameRecord) => {
     const principal = principalOf(record);
@@ -44,8 +63,11 @@ export async function openRegister(o: { store: Store; outbox: Outbox; plantCreat
     return principal;
   };
   const announce = (record: NameRecord) => {
-    const principal = remember(record);
-    for (const listener of listeners) listener(principal);
+    const known = records.get(record.name);
+    const before = principals.get(record.name);
+    const credential = known !== undefined && credentialIn(known) !== credentialIn(record);
+    const change = { principal: remember(record), before, credential };
+    for (const listener of listeners) listener(change);
   };
   for await (const [, value] of o.store.range(RANGES.names)) remember(decode(NameRecord, value));
 
@@ -65,18 +87,25 @@ export async function openRegister(o: { store: Store; outbox: Outbox; plantCreat
       });
       announce(record);
     },
-    async replace(name, change, event) {
+    async replace(name, change, event, also) {
       const record = await o.store.write((tx) => {
         const stored = tx.get(keyOf.name(name));
         if (stored === undefined) throw unknownName(name);
         const changed = change(decode(NameRecord, stored));
         tx.put(keyOf.name(name), encode(changed));
         o.outbox.stage(tx, event);
+        also?.(tx);
         return changed;
       });
       announce(record);
     },
   };
+}
+
+/** What a name signs in with, in one text that differs when it does. */
+function credentialIn(record: NameRecord): string {
+  if (record.kind === "person") return record.passwordHash;
+  return `${record.publicKey ?? ""} ${record.kind === "machine" ? (record.secretHash ?? "") : ""}`;
 }
 
 function sorted<T>(byName: ReadonlyMap<string, T>): T[] {

@@ -83,6 +83,37 @@ export const Session = z.object({
 });
 export type Session = z.infer<typeof Session>;
 
+/** `GET /directory/open-sessions`: all for administrators, else one's own; `?user=<name>` only those of one person. */
+export const SessionRow = z.object({
+  /** Null for connections that signed in to MQTT with the password itself, without a session. */
+  session: Segment.nullable(),
+  user: Segment,
+  profile: Profile,
+  app: z.string().nullable(),
+  auth: z.enum(["session", "local", "password"]),
+  since: Instant,
+  lastSeen: Instant,
+  /** When it ends even if it is used. */
+  expiresAt: Instant.nullable(),
+  /** From where it is connected, else from where it was last used since the hub started. */
+  addresses: z.array(z.string()),
+  /** Client ids of its open MQTT connections. */
+  clients: z.array(z.string()),
+  connected: z.boolean(),
+  /** Whether it is the one that asks. */
+  current: z.boolean(),
+});
+export type SessionRow = z.infer<typeof SessionRow>;
+
+/** `POST /directory/open-sessions/end`: one session, all of a person, or all of one's own but the one that asks. */
+export const SessionEndRequest = z.union([
+  z.strictObject({ session: Segment }),
+  z.strictObject({ user: Segment }),
+  z.strictObject({ mineOthers: z.literal(true) }),
+]);
+/** `sessions` ended, and besides them `connections` that had signed in with the password itself. */
+export const SessionsEnded = z.object({ sessions: z.array(Segment), connections: z.int() });
+
 /** `POST /directory/setup`: makes the first administrator with the one-time code of the first start. */
 export const SetupRequest = z.strictObject({ code: z.string().max(64), user: Segment, password: Password });
 
@@ -103,6 +134,11 @@ export const UserRow = z.object({
   registeredAt: Instant,
 });
 export type UserRow = z.infer<typeof UserRow>;
+
+/** `PUT /directory/users/<name>/active`: locks a person out, or takes the lock and counted failures away. */
+export const UserActiveRequest = z.strictObject({ active: z.boolean() });
+/** `PUT /directory/users/<name>/profile`. */
+export const UserProfileRequest = z.strictObject({ profile: PersonProfile });
 
 /** `PUT /directory/users/<name>/password`: one's own with the old password, another's as administrator. */
 export const PasswordRequest = z.strictObject({ password: Password, current: z.string().max(256).optional() });
@@ -126,6 +162,12 @@ export const MachineAddRequest = z
     error: "no key for a machine that never signs in",
   });
 export const MachineAdded = z.object({ id: Segment, secret: z.string().nullable() });
+
+/** `PUT /directory/machines/<id>/active`: revokes a machine, or lets it in again, with another key if one is given. */
+export const MachineActiveRequest = z.union([
+  z.strictObject({ active: z.literal(false) }),
+  z.strictObject({ active: z.literal(true), publicKey: Base64.nullable().default(null) }),
+]);
 
 /** `PUT /directory/machines/<id>/speaks-for`: the whole list, which takes the place of the one before. */
 export const SpeaksForRequest = z.strictObject({ speaksFor: SpeaksFor });

@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   unknown_entry: "no entry of this id is in the book",
   unknown_record: "the book has no record of this number or id",
   unknown_command: "no command of this name or id is known",
+  unknown_session: "no such session is open, or it is somebody else's",
   unknown_name: "no person, machine or service of this name is registered",
   not_spoken_for: "the sender is not registered to speak for this machine",
   version_conflict: "the entry was changed since the version that was named",

@@ -1,17 +1,22 @@
 import { z } from "zod";
 import {
   HubTime,
+  type MachineActiveRequest,
   MachineAdded,
   type MachineAddRequest,
   type PasswordRequest,
   PersonKey,
   Principal,
   Session,
+  type SessionEndRequest,
+  SessionRow,
+  SessionsEnded,
   type SetupRequest,
   type SignInRequest,
   type SpeaksForRequest,
   SpeaksForSet,
   type UserAddRequest,
+  type UserProfileRequest,
   UserRow,
 } from "../contracts/directory.ts";
 import { Problem, RastroError } from "../contracts/errors.ts";
@@ -57,6 +62,32 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
       ask(z.array(UserRow), { method: "GET", path: "/directory/users", bearer }),
     passwd: (bearer: Bearer, name: string, body: z.input<typeof PasswordRequest>): Promise<void> =>
       tell({ method: "PUT", path: `/directory/users/${encodeURIComponent(name)}/password`, bearer, body }),
+    /** Locks a person out, or takes the lock away. */
+    setUserActive: (bearer: Bearer, name: string, active: boolean): Promise<void> =>
+      tell({ method: "PUT", path: `/directory/users/${encodeURIComponent(name)}/active`, bearer, body: { active } }),
+    setProfile: (bearer: Bearer, name: string, body: z.input<typeof UserProfileRequest>): Promise<void> =>
+      tell({ method: "PUT", path: `/directory/users/${encodeURIComponent(name)}/profile`, bearer, body }),
+    /** @param user - only this person's; null for all that one may see. */
+    sessionList: (bearer: Bearer, user: string | null): Promise<SessionRow[]> => {
+      const query = user === null ? "" : `?user=${encodeURIComponent(user)}`;
+      return ask(z.array(SessionRow), { method: "GET", path: `/directory/open-sessions${query}`, bearer });
+    },
+    sessionEnd: (bearer: Bearer, body: z.input<typeof SessionEndRequest>): Promise<z.infer<typeof SessionsEnded>> =>
+      ask(SessionsEnded, { method: "POST", path: "/directory/open-sessions/end", bearer, body }),
+    machineRevoke: (bearer: Bearer, id: string): Promise<void> => {
+      const body: z.input<typeof MachineActiveRequest> = { active: false };
+      return tell({ method: "PUT", path: `/directory/machines/${encodeURIComponent(id)}/active`, bearer, body });
+    },
+    /** @param publicKey - another key than before; null for the same, or for a new secret. */
+    machineReadmit: (bearer: Bearer, id: string, publicKey: string | null): Promise<z.infer<typeof MachineAdded>> => {
+      const body: z.input<typeof MachineActiveRequest> = { active: true, publicKey };
+      return ask(MachineAdded, {
+        method: "PUT",
+        path: `/directory/machines/${encodeURIComponent(id)}/active`,
+        bearer,
+        body,
+      });
+    },
     machineAdd: (bearer: Bearer, body: z.input<typeof MachineAddRequest>): Promise<z.infer<typeof MachineAdded>> =>
       ask(MachineAdded, { method: "POST", path: "/directory/machines", bearer, body }),
     /** Every machine as the register has it now. */

@@ -4,8 +4,11 @@ import { announcePrincipals } from "../../broker/directory/announce.ts";
 import { type Directory, openDirectory } from "../../broker/directory/directory.ts";
 import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
 import { directoryRoutes, type OnRefusedRequest } from "../../broker/directory/http.ts";
+import type { PasswordCost } from "../../broker/directory/passwords.ts";
 import type { NewPerson } from "../../broker/directory/people.ts";
-import { type Hub, startHub } from "../../broker/start-hub.ts";
+import type { SessionLimits } from "../../broker/directory/sessions.ts";
+import { followDirectory } from "../../broker/live-effect.ts";
+import { type Hub, type HubOptions, startHub } from "../../broker/start-hub.ts";
 import { LOCAL_ADMIN, type Session } from "../../lib/contracts/directory.ts";
 import { sign } from "../../lib/ledger/signature.ts";
 import { type Link, openLink } from "../../lib/messaging/link.ts";
@@ -63,6 +66,10 @@ export async function startTestHub(
     stores?: { store: Store; keyStore: Store };
     systemTopicsMs?: number;
     port?: number;
+    wsPort?: number;
+    passwordCost?: PasswordCost;
+    sessionLimits?: SessionLimits;
+    persistence?: HubOptions["persistence"];
     /** Told besides {@link TestHub.access}. */
     onAccess?: OnAccess;
     onRefusedRequest?: OnRefusedRequest;
@@ -86,7 +93,8 @@ export async function startTestHub(
     log: SILENT,
     now,
     random: randomBytes,
-    passwordCost: CHEAP,
+    passwordCost: o.passwordCost ?? CHEAP,
+    ...(o.sessionLimits === undefined ? {} : { sessionLimits: o.sessionLimits }),
   });
   const hub = await startHub({
     host: "127.0.0.1",
@@ -97,10 +105,21 @@ export async function startTestHub(
       access.push(event);
       o.onAccess?.(event);
     },
+    ...(o.wsPort === undefined ? {} : { wsPort: o.wsPort }),
+    ...(o.persistence === undefined ? {} : { persistence: o.persistence }),
     ...(o.systemTopicsMs === undefined ? {} : { systemTopicsMs: o.systemTopicsMs }),
   });
+  followDirectory({ hub, directory, log: SILENT });
   const health = await startHealth({ name: "broker", log: SILENT });
-  health.mount(directoryRoutes({ directory, now, log: SILENT, onRefused: (refused) => o.onRefusedRequest?.(refused) }));
+  health.mount(
+    directoryRoutes({
+      directory,
+      connections: hub,
+      now,
+      log: SILENT,
+      onRefused: (refused) => o.onRefusedRequest?.(refused),
+    }),
+  );
 
   const tokenOf = (name: string, key: KeyPair) => () =>
     signToken({ sub: name, aud: plant.id, privateKey: key.privateKey, now, nonce: randomBytes(8).toString("hex") });

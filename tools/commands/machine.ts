@@ -8,7 +8,7 @@ type AddOptions = { publicKey?: string; speaksFor?: string[]; neverSignsIn?: tru
 type SpeaksForOptions = { also?: true };
 type ListOptions = { watch?: true; json?: true };
 
-/** `machine add`, `machine speaks-for`, `machine list`. */
+/** `machine add`, `machine speaks-for`, `machine revoke`, `machine readmit`, `machine list`. */
 export function addMachineCommands({ program, act, terminal }: Groups): void {
   const machine = program.command("machine").description("machines: which are registered, which are online");
 
@@ -38,6 +38,21 @@ export function addMachineCommands({ program, act, terminal }: Groups): void {
   act(speaksFor, (id: string, machines: string[], options: SpeaksForOptions) =>
     runSpeaksFor(terminal, id, machines, options),
   );
+
+  const revoke = machine
+    .command("revoke")
+    .argument("<id>", "the machine that is not let in any more")
+    .description("let a machine in no more: its connections are cut at once; administrators only")
+    .addHelpText("after", "\nExample:\n  rastro machine revoke press-1");
+  act(revoke, (id: string) => runRevoke(terminal, id));
+
+  const readmit = machine
+    .command("readmit")
+    .argument("<id>", "the machine that is let in again")
+    .description("let a revoked machine in again; one with a secret gets a new one; administrators only")
+    .option("--public-key <base64>", "raw Ed25519 public key with which it signs from now on; else as before")
+    .addHelpText("after", "\nExample:\n  rastro machine readmit press-1 --json");
+  act(readmit, (id: string, options: { publicKey?: string }) => runReadmit(terminal, id, options.publicKey ?? null));
 
   const list = machine
     .command("list")
@@ -85,6 +100,19 @@ async function runSpeaksFor(
   });
   const others = set.speaksFor.filter((machine) => machine !== id);
   return { data: set, text: `${id} speaks for itself${others.length === 0 ? " only" : ` and ${others.join(", ")}`}.` };
+}
+
+async function runRevoke(terminal: Terminal, id: string): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  await withHub(terminal.env, (hub) => hub.directory.machineRevoke(hub.bearer, id));
+  return { data: { id, active: false }, text: `${id} is revoked.` };
+}
+
+async function runReadmit(terminal: Terminal, id: string, publicKey: string | null): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  const added = await withHub(terminal.env, (hub) => hub.directory.machineReadmit(hub.bearer, id, publicKey));
+  const secret = added.secret === null ? "" : ` Its new secret, shown this once: ${added.secret}`;
+  return { data: added, text: `${id} is let in again.${secret}` };
 }
 
 /** The directory takes any name; here one that nobody bears is a typing error. */

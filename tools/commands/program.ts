@@ -10,6 +10,7 @@ import type { Act } from "./groups.ts";
 import { addMachineCommands } from "./machine.ts";
 import { printProblem, runAction } from "./run.ts";
 import { addReplayCommand } from "./replay.ts";
+import { addSessionCommands } from "./session.ts";
 import { addSignInCommands } from "./sign-in.ts";
 import { addUserCommands } from "./user.ts";
 
@@ -63,6 +64,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   const groups = { program, act, terminal };
   addSignInCommands(groups);
   addUserCommands(groups);
+  addSessionCommands(groups);
   addMachineCommands(groups);
   addCommandCommands(groups);
   addEntryCommands(groups);

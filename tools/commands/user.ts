@@ -6,7 +6,7 @@ import type { Groups } from "./groups.ts";
 type AddOptions = { profile: string; passwordStdin?: true; fullName?: string; badge?: string };
 type PasswdOptions = { passwordStdin?: true };
 
-/** `user add`, `user list`, `user passwd`. */
+/** `user add`, `user list`, `user passwd`, `user profile`, `user lock`, `user unlock`. */
 export function addUserCommands({ program, act, terminal }: Groups): void {
   const user = program.command("user").description("people: who may sign in, and as what");
 
@@ -36,6 +36,28 @@ export function addUserCommands({ program, act, terminal }: Groups): void {
     )
     .addHelpText("after", "\nExample:\n  rastro user passwd maria");
   act(passwd, (name: string | undefined, options: PasswdOptions) => runPasswd(terminal, name, options));
+
+  const profile = user
+    .command("profile")
+    .argument("<name>", "whose profile")
+    .argument("<profile>", "what the person may do from now on")
+    .description("set what a person may do; open connections begin anew under it at once; administrators only")
+    .addHelpText("after", "\nExample:\n  rastro user profile maria supervisor");
+  act(profile, (name: string, wanted: string) => runProfile(terminal, name, wanted));
+
+  const lock = user
+    .command("lock")
+    .argument("<name>", "who is not let in any more")
+    .description("lock a person out: sessions end and connections are cut at once; administrators only")
+    .addHelpText("after", "\nExample:\n  rastro user lock maria");
+  act(lock, (name: string) => runActive(terminal, name, false));
+
+  const unlock = user
+    .command("unlock")
+    .argument("<name>", "who may sign in again")
+    .description("take a lock away, and the failed sign-ins that were counted; administrators only")
+    .addHelpText("after", "\nExample:\n  rastro user unlock maria");
+  act(unlock, (name: string) => runActive(terminal, name, true));
 }
 
 async function runAdd(terminal: Terminal, name: string, options: AddOptions): Promise<Outcome> {
@@ -70,6 +92,21 @@ async function runList(terminal: Terminal): Promise<Outcome> {
     "No person is registered.",
   );
   return { data: rows, text };
+}
+
+async function runProfile(terminal: Terminal, name: string, wanted: string): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  const { UserProfileRequest } = await import("../../lib/contracts/directory.ts");
+  const { parseValue } = await import("../../lib/contracts/parse.ts");
+  const request = parseValue(UserProfileRequest, { profile: wanted }, "the profile");
+  await withHub(terminal.env, (hub) => hub.directory.setProfile(hub.bearer, name, request));
+  return { data: { name, ...request }, text: `${name} is ${request.profile} now.` };
+}
+
+async function runActive(terminal: Terminal, name: string, active: boolean): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  await withHub(terminal.env, (hub) => hub.directory.setUserActive(hub.bearer, name, active));
+  return { data: { name, active }, text: active ? `${name} may sign in again.` : `${name} is locked out.` };
 }
 
 async function runPasswd(terminal: Terminal, name: string | undefined, options: PasswdOptions): Promise<Outcome> {

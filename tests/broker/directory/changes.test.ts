@@ -30,9 +30,13 @@ async function makeEveryChange({ directory }: TestDirectory): Promise<void> {
   await directory.devices.setSpeaksFor(ADMIN, "ipc-01", ["press-1"]);
   await directory.devices.addService(BY_DIRECTORY, "audit", publicKey);
   const session = await directory.signIn({ user: "maria", password: "another horse", address: "127.0.0.1" }, "rastro");
-  const record = directory.sessions.find(session.token);
-  if (record === undefined) throw new Error("the session that was just started is not there");
-  await directory.sessions.end(record, directory.register.principal("maria"), "signed-out");
+  const maria = { sub: directory.register.principal("maria")?.sub ?? "", auth: "session" } as const;
+  await directory.sessions.end((one) => one.session === session.session, maria, "signed-out");
+  await directory.people.setProfile(ADMIN, "maria", "supervisor");
+  await directory.people.lock(ADMIN, "maria");
+  await directory.people.unlock(ADMIN, "maria");
+  await directory.devices.revoke(ADMIN, "ipc-01");
+  await directory.devices.readmit(ADMIN, "ipc-01", null);
 }
 
 describe.each(["memory", "level"] as const)("a change of the directory, on %s", (kind) => {
@@ -49,6 +53,11 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
       ["service.added", "directory", "service"],
       ["session.started", sub, "session"],
       ["session.ended", sub, "session"],
+      ["user.profile-set", ADMIN.sub, "person"],
+      ["user.locked", ADMIN.sub, "person"],
+      ["user.unlocked", ADMIN.sub, "person"],
+      ["machine.revoked", ADMIN.sub, "machine"],
+      ["machine.readmitted", ADMIN.sub, "machine"],
     ]);
     for (const { event, sig } of staged) {
       expect(Event.safeParse(event).success).toBe(true);
@@ -161,7 +170,7 @@ describe("a directory that is opened again", () => {
     first.clock.now += 13 * 60 * 60_000;
 
     const { directory } = await first.reopen();
-    await directory.sessions.sweep((name) => directory.register.principal(name));
+    await directory.sessions.sweep();
     const last = (await stagedEvents(directory)).at(-1)?.event;
     expect(last).toMatchObject({
       type: "session.ended",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
-import { ABSOLUTE_MS, IDLE_MS } from "../../../broker/directory/sessions.ts";
+import { SESSION_LIMITS } from "../../../broker/directory/sessions.ts";
 import { LOCAL_ADMIN } from "../../../lib/contracts/directory.ts";
 import { createKey, type KeyPair } from "../../../lib/runtime/keys.ts";
 import { signToken } from "../../../lib/runtime/token.ts";
@@ -55,7 +55,7 @@ describe("a person", () => {
     const started = await directory.signIn({ user: "maria", password: "correct horse", address: HERE }, "test");
     expect(await present("maria", started.token)).toMatchObject({ session: started.session });
     expect(await present("ipc-01", started.token)).toEqual(REFUSED);
-    clock.now += IDLE_MS + 1;
+    clock.now += SESSION_LIMITS.idleMs + 1;
     expect(await present("maria", started.token)).toEqual(REFUSED);
   });
 
@@ -66,9 +66,9 @@ describe("a person", () => {
       "test",
     );
     const start = clock.now;
-    while (clock.now - start < ABSOLUTE_MS) {
+    while (clock.now - start < SESSION_LIMITS.maxMs) {
       expect(await present("maria", given)).toMatchObject({ principal: { name: "maria" } });
-      clock.now += IDLE_MS - 1;
+      clock.now += SESSION_LIMITS.idleMs - 1;
     }
     expect(await present("maria", given)).toEqual(REFUSED);
   });
