@@ -47,8 +47,11 @@ export const Presence = z.strictObject({
   v: z.literal(1),
   online: z.boolean(),
   since: Instant,
-  /** `birth`, `shutdown` and `will` come from the agent, `hub-restart` from the fleet (decision 28). */
-  why: z.enum(["birth", "shutdown", "will", "hub-restart"]),
+  /**
+   * `birth`, `shutdown` and `will` come from the agent; from the fleet `hub-restart` (decision 28) and `revoked`, once the
+   * machine is not let in any more.
+   */
+  why: z.enum(["birth", "shutdown", "will", "hub-restart", "revoked"]),
   /** Random per connection: a will of an earlier connection names another one and is corrected by the agent. */
   connection: z.string().min(1).max(64),
   /** Random per start of the agent. */

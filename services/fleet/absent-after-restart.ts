@@ -14,7 +14,7 @@ export function absentSince(o: { register: Register; signs: SignsOfLife; since: 
   return o.register.online().filter((machine) => !o.signs.heardSince(machine, o.since));
 }
 
-/** What the fleet publishes, retained, in the place of such a machine. A later birth replaces it. */
-export function presumedOffline(last: Presence, now: number): Presence {
-  return { ...last, online: false, since: new Date(now).toISOString(), why: "hub-restart" };
+/** What the fleet publishes, retained, in the place of a machine that cannot say it itself. A later birth replaces it. */
+export function concludedOffline(last: Presence, why: "hub-restart" | "revoked", now: number): Presence {
+  return { ...last, online: false, since: new Date(now).toISOString(), why };
 }

@@ -29,7 +29,7 @@ export function presenceEvent(o: {
   change: PresenceChange;
   presence: Presence | null;
 }): EventDraft {
-  const concluded = o.change.why === "hub-restart";
+  const concluded = o.change.why === "hub-restart" || o.change.why === "revoked";
   const { since = null, connection = null, boot = null, app = null, key = null } = o.presence ?? {};
   return {
     id: o.id,

@@ -76,7 +76,7 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     log,
   });
   const { onPresence } = commands;
-  await watchPresence({ link, register, signs, now, after, onPresence, onRefused, log });
+  await watchPresence({ link, principals, register, signs, now, after, onPresence, onRefused, log });
   const machines = createMachineHandlers({ machines: () => principals.all(), register, signs, now });
   const handlers = { ...machines, ...commands.handlers };
   await serve({ link, service: "fleet", principals, handlers, onRefused, now, log });

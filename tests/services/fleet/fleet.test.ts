@@ -1,4 +1,6 @@
+import mqtt from "mqtt";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import type { Presence } from "../../../lib/contracts/machine.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
 import { Store } from "../../../lib/storage/store.ts";
@@ -116,6 +118,32 @@ describe("the fleet on a hub", () => {
     await ada.call("fleet", "machine-list", {});
     expect(fleet.register.presence("press-01")?.online).toBe(true);
     expect(await told()).toEqual(["machine.online birth"]);
+  });
+
+  it("says of a revoked machine that it is, whatever its will says", async () => {
+    const { secret } = await hub.addDevice("press-03");
+    const will = JSON.stringify(presence({ online: false, why: "will" }));
+    const machine = await mqtt.connectAsync(hub.url, {
+      protocolVersion: 4,
+      reconnectPeriod: 0,
+      username: "press-03",
+      password: secret,
+      will: { topic: "machines/press-03/presence", payload: Buffer.from(will), qos: 1, retain: true },
+    });
+    await machine.publishAsync("machines/press-03/presence", JSON.stringify(presence()), { qos: 1, retain: true });
+    await vi.waitFor(() => expect(fleet.register.presence("press-03")?.online).toBe(true));
+    const heard: Presence[] = [];
+    const ada = await joinAsPerson(hub, "ada");
+    await ada.link.subscribe("machines/+/presence", (_topic, payload) => {
+      heard.push(JSON.parse(payload.toString()) as Presence);
+    });
+    await hub.directory.devices.revoke(BY_DIRECTORY, "press-03");
+    await vi.waitFor(() => expect(heard.map(({ why }) => why)).toContain("will"));
+    await vi.waitFor(() => expect(heard.at(-1)).toMatchObject({ online: false, why: "revoked", connection: "c-1" }));
+    expect(fleet.register.presence("press-03")).toMatchObject({ online: false, why: "revoked" });
+    expect((await told())[0]).toBe("machine.online birth");
+    expect((await told())[1]).toMatch(/^machine.offline (?:will|revoked)$/);
+    expect(await told()).toHaveLength(2);
   });
 
   it("forgets a presence that was cleared", async () => {
