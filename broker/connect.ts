@@ -1,6 +1,7 @@
 import type { AedesOptions, AuthenticateError, Client, ConnectPacket } from "aedes";
 import type { Logger } from "pino";
 import type { ErrorCode } from "../lib/contracts/errors.ts";
+import type { Principal } from "../lib/contracts/directory.ts";
 import { Segment } from "../lib/contracts/names.ts";
 import type { AedesClient } from "./aedes-internals.ts";
 import type { OnAccess } from "./access-events.ts";
@@ -28,6 +29,8 @@ export function connectHooks(o: {
   authenticator: Authenticator;
   /** Called for each connection before anything is known of it. */
   prepare: (client: AedesClient) => void;
+  /** Whether there is a place for somebody who has signed in; says why not. */
+  placeFor: (client: AedesClient, principal: Principal) => string | null;
   admitted: (client: Client, access: Access, session: string | null) => void;
   onAccess: OnAccess;
   random: (bytes: number) => Buffer;
@@ -69,6 +72,11 @@ export function connectHooks(o: {
       const refusal = REFUSED[verdict.refused];
       o.onAccess({ kind: "sign-in-refused", user, address, code: refusal.code, subject: null });
       return refusal;
+    }
+    const full = o.placeFor(client as AedesClient, verdict.principal);
+    if (full !== null) {
+      o.onAccess({ kind: "connection-refused", user, address, code: "busy", subject: full });
+      return { returnCode: RETURN_CODE.unavailable, code: "busy", detail: full };
     }
     const access = accessOf(verdict.principal);
     const will = (client as AedesClient)._will;

@@ -8,6 +8,7 @@ import { loadOrCreateKey } from "../lib/runtime/keys.ts";
 import { openPlant } from "../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../lib/runtime/process.ts";
 import { createRefusals } from "../lib/runtime/refusals.ts";
+import { loadOrCreateSecret } from "../lib/runtime/secret-file.ts";
 import { createTokens } from "../lib/runtime/token.ts";
 import { Outbox } from "../lib/storage/outbox.ts";
 import { pruneRegularly } from "../lib/storage/prune-regularly.ts";
@@ -36,7 +37,10 @@ async function start(context: ProcessContext): Promise<void> {
   const now = Date.now;
   const random = randomBytes;
   const plant = await openPlant({ data: settings.data, now, random });
-  const { directory, close } = await openDirectoryOf({ folders, plant, tz: settings.tz, log, now, random });
+  const forwarder = await loadOrCreateSecret(folders.consoleForwarding, random);
+  const sessionLimits = { idleMs: settings.sessionIdleMs, maxMs: settings.sessionMaxMs };
+  const opening = { folders, plant, tz: settings.tz, sessionLimits, log, now, random };
+  const { directory, close } = await openDirectoryOf(opening);
   let directoryOpen = true;
   context.onStop(async () => {
     directoryOpen = false;
@@ -57,6 +61,8 @@ async function start(context: ProcessContext): Promise<void> {
     maxPacketBytes: settings.maxPacketBytes,
     statusLane: settings.statusLane,
     viewRates: settings.viewRates,
+    connectionLimits: settings.connectionLimits,
+    forwarder,
     authenticator: directory.credentials,
     onAccess: (event) => {
       access.ofConnection(event);
@@ -96,7 +102,7 @@ async function start(context: ProcessContext): Promise<void> {
     access.ofRequest(refused);
     book.ofRequest(refused);
   };
-  health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused }));
+  health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused, forwarder }));
 }
 
 /** Opens the book-keeping of access on its own store, so that a flood of refusals never waits for the directory's. */

@@ -3,6 +3,7 @@ import { createServer, isIPv4, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Aedes, type Client } from "aedes";
 import type { Logger } from "pino";
+import type { GivenConnectionLimits } from "../lib/contracts/connection-limits.ts";
 import { RastroError } from "../lib/contracts/errors.ts";
 import { isStatus } from "../lib/contracts/topics.ts";
 import { VIEW_RATES, type ViewRate, viewRateOf, type ViewRates } from "../lib/contracts/view-rates.ts";
@@ -12,6 +13,8 @@ import type { Authenticator } from "./admission.ts";
 import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
 import { authorizeHooks } from "./authorize.ts";
 import { addressOf, connectHooks } from "./connect.ts";
+import { type ConnectionGate, createConnectionGate, type Full } from "./connection-gate.ts";
+import { connectionLimits, openFilesLimit } from "./connection-limits.ts";
 import { createConnections, FIRST_MESSAGE_BYTES } from "./connections.ts";
 import { connectLane } from "./lane/connect-lane.ts";
 import { createStatusLane, type LaneCounters, type StatusLane } from "./lane/status-lane.ts";
@@ -45,6 +48,10 @@ export type HubOptions = {
   statusLane?: boolean;
   /** How often who looks at statuses gets the newest; {@link VIEW_RATES} unless told. */
   viewRates?: ViewRates;
+  /** How many connections are taken at once; what is left out has the presets of connection-limits.ts. */
+  connectionLimits?: GivenConnectionLimits;
+  /** The secret by which the console is known, whose word for an address is believed; nobody's is unless told. */
+  forwarder?: string;
   /** What a connection that does not keep up may cost; see outlet.ts. */
   outletLimits?: Partial<OutletLimits>;
   authenticator: Authenticator;
@@ -123,12 +130,19 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     end: (client, _connection, why) => ends.end(client, { kind: "disconnected", code: null, subject: client.id, why }),
   });
 
+  const gate = createConnectionGate({
+    limits: connectionLimits(o.connectionLimits ?? {}, openFilesLimit),
+    onRefused: (address, full) =>
+      onAccess({ kind: "connection-refused", user: null, address, code: "busy", subject: tooMany(full) }),
+  });
+
   const aedes: Aedes = new Aedes({
     connectTimeout: o.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     persistence: o.persistence,
     ...connectHooks({
       authenticator: o.authenticator,
       prepare: (client) => ends.attach(client),
+      placeFor: ({ conn }, principal) => tooMany(gate.admit(conn, principal)),
       admitted: (client, access, session) => {
         const viewRate = viewRateOf(viewRates, access.principal);
         connections.set(client, { access, order: order.connection(), viewRate });
@@ -196,9 +210,11 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const laneCounters = () => (lane === null ? null : { ...lane.counters, readersBehind: lane.readersBehind() });
 
   const handle = (connection: Duplex) => ends.guard(aedes.handle(connection) as AedesClient);
-  const { server, sockets } = serve(handle);
+  const { server, sockets } = serve((socket) => {
+    if (gate.enter(socket, socket.remoteAddress ?? "")) handle(socket);
+  });
   const port = await listenOn(server, { host: o.host, port: o.port, variable: "RASTRO_MQTT_PORT" });
-  const webSocket = await openWebSocket(o, handle).catch(async (error: unknown) => {
+  const webSocket = await openWebSocket(o, gate, handle).catch(async (error: unknown) => {
     server.close();
     await closed(aedes);
     throw error;
@@ -254,6 +270,10 @@ function connectionOf(client: AedesClient, access: Access, session: string | nul
   return { user, session, client: id, address: addressOf(client), transport, since };
 }
 
+function tooMany(full: Full | null): string | null {
+  return full === null ? null : `too many connections: ${full}`;
+}
+
 function refuseOpenHost(host: string): void {
   if (host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))) return;
   throw new RastroError({
@@ -273,9 +293,16 @@ function hostInUrl(host: string): string {
   return isIPv4(host) ? host : "localhost";
 }
 
-async function openWebSocket(o: HubOptions, handle: (connection: Duplex) => void) {
+async function openWebSocket(o: HubOptions, gate: ConnectionGate, handle: (connection: Duplex) => void) {
   if (o.wsPort === undefined) return null;
-  return startWebSocketPort({ host: o.host, port: o.wsPort, firstMessageBytes: FIRST_MESSAGE_BYTES, handle });
+  return startWebSocketPort({
+    host: o.host,
+    port: o.wsPort,
+    firstMessageBytes: FIRST_MESSAGE_BYTES,
+    gate,
+    forwarder: o.forwarder ?? null,
+    handle,
+  });
 }
 
 function logFaults(aedes: Aedes, log: Logger): void {

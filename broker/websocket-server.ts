@@ -1,13 +1,16 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
+import type { ConnectionGate } from "./connection-gate.ts";
+import { forwardedAddress } from "./forwarded-address.ts";
 import { listenOn } from "./listen-on.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
 
 /** The subprotocol of MQTT 3.1.1 over WebSocket [MQTT-6.0.0-3]. */
 const SUBPROTOCOL = "mqtt";
 const PATHS = new Set(["/", "/mqtt"]);
+/** RFC 6455 §7.4.1, by the IANA registry: the server is overloaded. */
+const TRY_AGAIN_LATER = 1013;
 /** Time for the request of the handshake to be in. */
 const HANDSHAKE_MS = 5000;
 
@@ -21,8 +24,7 @@ export interface WebSocketPort {
  * Listens for MQTT over WebSocket. A handshake without the subprotocol `mqtt`, on another path, or from a page of
  * another origin is refused.
  *
- * The address of a connection is the last of `x-forwarded-for` when there is one: the port is on loopback, and who
- * forwards to it is the console.
+ * The address of a connection is that of its socket, or the one that the console names ({@link forwardedAddress}).
  *
  * @param o.firstMessageBytes - the longest WebSocket message until {@link WebSocketConnection.limitMessages}.
  * @throws RastroError `port_taken`.
@@ -31,6 +33,9 @@ export async function startWebSocketPort(o: {
   host: string;
   port: number;
   firstMessageBytes: number;
+  gate: Pick<ConnectionGate, "enter" | "becomes">;
+  /** The secret by which the console is known; null where none is believed. */
+  forwarder: string | null;
   handle: (connection: WebSocketConnection) => void;
 }): Promise<WebSocketPort> {
   const webSockets = new WebSocketServer({
@@ -47,6 +52,7 @@ export async function startWebSocketPort(o: {
       response.end("MQTT over WebSocket: ask with the subprotocol mqtt.\n");
     },
   );
+  server.on("connection", (socket) => o.gate.enter(socket, socket.remoteAddress ?? ""));
   server.on("upgrade", (request, socket: Duplex, head) => {
     socket.on("error", () => socket.destroy());
     const refusal = refusalOf(request);
@@ -55,7 +61,10 @@ export async function startWebSocketPort(o: {
       return;
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      o.handle(new WebSocketConnection(webSocket, addressOf(request)));
+      const address = addressOf(request, o.forwarder);
+      const connection = new WebSocketConnection(webSocket, address);
+      if (o.gate.becomes(socket, connection, address)) o.handle(connection);
+      else webSocket.close(TRY_AGAIN_LATER);
     });
   });
   const port = await listenOn(server, { host: o.host, port: o.port, variable: "RASTRO_WS_PORT" });
@@ -90,8 +99,10 @@ function isSameOrigin(origin: string, host: string | undefined): boolean {
   return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();
 }
 
-function addressOf(request: IncomingMessage): string {
-  const forwarded = request.headers["x-forwarded-for"];
-  const last = typeof forwarded === "string" ? (forwarded.split(",").at(-1)?.trim() ?? "") : "";
-  return isIP(last) === 0 ? (request.socket.remoteAddress ?? "") : last;
+function addressOf(request: IncomingMessage, forwarder: string | null): string {
+  const header = (name: string) => {
+    const value = request.headers[name];
+    return typeof value === "string" ? value : undefined;
+  };
+  return forwardedAddress(header, forwarder) ?? request.socket.remoteAddress ?? "";
 }

@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Logger } from "../lib/runtime/log.ts";
+import { FORWARDED_BY } from "../lib/runtime/secret-file.ts";
 
 const PATH = "/mqtt";
 /** Time for the hub to take the connection. */
@@ -14,6 +15,8 @@ const HEADERS = ["sec-websocket-key", "sec-websocket-version", "sec-websocket-pr
 export type ForwardMqttOptions = {
   /** Where the hub's WebSocket port is. */
   hub: { host: string; port: number };
+  /** Shows the hub that it is the console that names an address. */
+  forwarder: string;
   log: Logger;
   maximum?: number;
 };
@@ -36,7 +39,7 @@ export function forwardMqtt(server: Server, o: ForwardMqttOptions): { close(): v
     }
     open.add(client);
     client.once("close", () => open.delete(client));
-    join({ request, client, head, hub: o.hub, log: o.log });
+    join({ request, client, head, hub: o.hub, forwarder: o.forwarder, log: o.log });
   });
   return {
     close() {
@@ -50,6 +53,7 @@ function join(o: {
   client: Duplex;
   head: Buffer;
   hub: { host: string; port: number };
+  forwarder: string;
   log: Logger;
 }): void {
   const { client } = o;
@@ -63,7 +67,7 @@ function join(o: {
       hub.destroy();
       return;
     }
-    hub.write(requestHead(o.request, o.hub));
+    hub.write(requestHead(o));
     if (o.head.length > 0) hub.write(o.head);
     hub.pipe(client);
     client.pipe(hub);
@@ -85,7 +89,8 @@ function endSoon(socket: Duplex): void {
   setTimeout(() => socket.destroy(), CONNECT_MS).unref();
 }
 
-function requestHead(request: IncomingMessage, hub: { host: string; port: number }): string {
+function requestHead(o: { request: IncomingMessage; hub: { host: string; port: number }; forwarder: string }): string {
+  const { request, hub } = o;
   const given = HEADERS.map((name) => [name, request.headers[name]]).filter(([, value]) => typeof value === "string");
   const lines = [
     `GET ${PATH} HTTP/1.1`,
@@ -93,6 +98,7 @@ function requestHead(request: IncomingMessage, hub: { host: string; port: number
     "connection: Upgrade",
     "upgrade: websocket",
     `x-forwarded-for: ${request.socket.remoteAddress ?? "unknown"}`,
+    `${FORWARDED_BY}: ${o.forwarder}`,
     ...given.map(([name, value]) => `${name}: ${value}`),
   ];
   return `${lines.join("\r\n")}\r\n\r\n`;

@@ -2,6 +2,7 @@ import { getConnInfo } from "@hono/node-server/conninfo";
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Problem } from "../lib/contracts/errors.ts";
+import { FORWARDED_BY } from "../lib/runtime/secret-file.ts";
 
 /** The directory's requests are small; what is larger is none. */
 const LARGEST_BODY = 64 * 1024;
@@ -15,14 +16,19 @@ const RESPONSE_HEADERS = ["content-type", "retry-after", "www-authenticate", "ca
  *
  * @param o.directoryUrl - where the directory listens at this moment; null while there is none.
  */
-export function forwardDirectory(o: { directoryUrl: () => string | null; fetch: typeof globalThis.fetch }): Hono {
+export function forwardDirectory(o: {
+  directoryUrl: () => string | null;
+  /** Shows the directory that it is the console that names an address. */
+  forwarder: string;
+  fetch: typeof globalThis.fetch;
+}): Hono {
   const routes = new Hono();
   routes.use("/directory/*", bodyLimit({ maxSize: LARGEST_BODY, onError: tooLarge }));
   routes.all("/directory/*", async (context) => {
     const base = o.directoryUrl();
     if (base === null) return unreachable(context);
     try {
-      return handBack(await o.fetch(targetOf(base, context.req.url), requestOf(context)));
+      return handBack(await o.fetch(targetOf(base, context.req.url), requestOf(context, o.forwarder)));
     } catch {
       return unreachable(context);
     }
@@ -35,9 +41,10 @@ function targetOf(base: string, asked: string): URL {
   return new URL(`${pathname}${search}`, base);
 }
 
-function requestOf(context: Context): RequestInit {
+function requestOf(context: Context, forwarder: string): RequestInit {
   const headers = pick(context.req.raw.headers, REQUEST_HEADERS);
   headers.set("x-forwarded-for", getConnInfo(context).remote.address ?? "unknown");
+  headers.set(FORWARDED_BY, forwarder);
   const body = context.req.raw.body;
   return {
     method: context.req.method,

@@ -1,11 +1,14 @@
+import { randomBytes } from "node:crypto";
 import { runProcess } from "../lib/runtime/process.ts";
 import { listRunFiles } from "../lib/runtime/run-files.ts";
+import { loadOrCreateSecret } from "../lib/runtime/secret-file.ts";
 import { listen } from "./listen.ts";
 import { createConsole } from "./server.ts";
 
-await runProcess("console", async ({ settings, log, onStop }) => {
-  const app = createConsole({ runFiles: () => listRunFiles(settings.data), fetch });
-  const mqtt = { hub: { host: settings.host, port: settings.wsPort }, log };
+await runProcess("console", async ({ settings, folders, log, onStop }) => {
+  const forwarder = await loadOrCreateSecret(folders.consoleForwarding, randomBytes);
+  const app = createConsole({ runFiles: () => listRunFiles(settings.data), forwarder, fetch });
+  const mqtt = { hub: { host: settings.host, port: settings.wsPort }, forwarder, log };
   const server = await listen(app, { host: settings.host, port: settings.httpPort, mqtt });
   onStop(() => server.close());
   log.info({ host: settings.host, port: server.port }, "the console listens");

@@ -24,8 +24,13 @@ const NO_WEBSOCKET: Problem = {
  * The console's server: health over all processes and the way to the directory.
  *
  * @param o.runFiles - the run files of the hub's processes at this moment; each names a health server on loopback.
+ * @param o.forwarder - the secret that shows the hub that the console names an address.
  */
-export function createConsole(o: { runFiles: () => RunFile[]; fetch: typeof globalThis.fetch }): Hono {
+export function createConsole(o: {
+  runFiles: () => RunFile[];
+  forwarder: string;
+  fetch: typeof globalThis.fetch;
+}): Hono {
   const app = new Hono();
   app.use(async (context, next) => {
     await next();
@@ -43,7 +48,7 @@ export function createConsole(o: { runFiles: () => RunFile[]; fetch: typeof glob
     return context.json(NO_WEBSOCKET, 426);
   });
   const directoryUrl = () => o.runFiles().find((file) => file.name === "broker")?.url ?? null;
-  app.route("/", forwardDirectory({ directoryUrl, fetch: o.fetch }));
+  app.route("/", forwardDirectory({ directoryUrl, forwarder: o.forwarder, fetch: o.fetch }));
   app.notFound((context) =>
     context.json(
       { code: "unknown_operation", message: `Nothing answers to ${context.req.path}; / lists what does.` },

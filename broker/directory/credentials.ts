@@ -2,6 +2,7 @@ import { LOCAL_ADMIN } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { checkToken } from "../../lib/runtime/token.ts";
 import type { Authenticator, Credentials, Verdict } from "../admission.ts";
+import { isLoopback } from "../loopback.ts";
 import type { Lockout } from "./lockout.ts";
 import type { Passwords } from "./passwords.ts";
 import type { MachineRecord, ServiceRecord } from "./records.ts";
@@ -90,11 +91,6 @@ export function checkCredentials(o: {
       return busyAsVerdict(() => password(credentials));
     },
   };
-}
-
-/** Loopback in either family, also as IPv4 inside IPv6. */
-export function isLoopback(address: string): boolean {
-  return address === "::1" || /^(?:::ffff:)?127\./.test(address);
 }
 
 async function busyAsVerdict(check: () => Promise<Verdict>): Promise<Verdict> {

@@ -22,6 +22,7 @@ import {
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
 import type { Logger } from "pino";
+import { forwardedAddress } from "../forwarded-address.ts";
 import { admittedOrThrow, type Directory } from "./directory.ts";
 import type { By } from "./drafts.ts";
 import { type ConnectionsPort, openSessionsOf } from "./open-sessions.ts";
@@ -62,10 +63,13 @@ export function directoryRoutes(o: {
   now: () => number;
   log: Logger;
   onRefused: OnRefusedRequest;
+  /** The secret by which the console is known; null where none is believed. */
+  forwarder: string | null;
 }): Hono {
   const { directory } = o;
+  const addressOf = (context: Context) => addressIn(context, o.forwarder);
   const app = new Hono();
-  const caller = (context: Context) => callerOf(directory, context);
+  const caller = (context: Context) => callerOf(directory, context, addressOf(context));
   const openSessions = openSessionsOf(o);
   app.use(bodyLimit({ maxSize: LONGEST_BODY, onError: tooLarge }));
 
@@ -207,13 +211,13 @@ export function directoryRoutes(o: {
 type Caller = { principal: Principal; by: By; session: string | null };
 
 /** Reads `Authorization: Bearer <name>:<token>`: a session's token for people, a signed one for services. */
-async function callerOf(directory: Directory, context: Context): Promise<Caller> {
+async function callerOf(directory: Directory, context: Context, address: string): Promise<Caller> {
   const [, user, token] = /^Bearer ([^:\s]+):(\S+)$/.exec(context.req.header("authorization") ?? "") ?? [];
   if (user === undefined || token === undefined) throw badBearer();
   const registered = directory.register.principal(user);
   // A password in a header would be a second way to sign in, without a session to end.
   if (registered?.kind === "person" && !isToken(token)) throw badBearer();
-  const credentials = { user, password: token, address: addressOf(context) };
+  const credentials = { user, password: token, address };
   const { principal, session } = admittedOrThrow(await directory.credentials.authenticate(credentials));
   const auth = principal.kind === "service" ? "service" : principal.name === LOCAL_ADMIN ? "local" : "session";
   return { principal, by: { sub: principal.sub, auth }, session };
@@ -242,9 +246,9 @@ function refuseForwarded(context: Context): void {
   });
 }
 
-/** The listener is on loopback, so whoever is not forwarded is local. */
-function addressOf(context: Context): string {
-  return context.req.header("x-forwarded-for")?.split(",").at(-1)?.trim() ?? "127.0.0.1";
+/** The listener is on loopback, so whoever the console does not name is local. */
+function addressIn(context: Context, forwarder: string | null): string {
+  return forwardedAddress((name) => context.req.header(name), forwarder) ?? "127.0.0.1";
 }
 
 /** A name that nobody has checked: from the body of a sign-in, else from the header. */

@@ -1,12 +1,12 @@
-import { readFile } from "node:fs/promises";
 import { sign } from "../../lib/ledger/signature.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
 import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import { codeOf, createOnce, unusable } from "../../lib/runtime/new-file.ts";
 import type { Plant } from "../../lib/runtime/plant.ts";
+import { loadOrCreateSecret } from "../../lib/runtime/secret-file.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { type Directory, openDirectory } from "./directory.ts";
+import type { SessionLimits } from "./sessions.ts";
 
 export type OpenedDirectory = { directory: Directory; close: () => Promise<void> };
 
@@ -20,13 +20,14 @@ export async function openDirectoryOf(o: {
   folders: Folders;
   plant: Plant;
   tz: string;
+  sessionLimits?: SessionLimits;
   log: Logger;
   now: () => number;
   random: (bytes: number) => Buffer;
 }): Promise<OpenedDirectory> {
   const { folders, now, random } = o;
   const key = await loadOrCreateKey(folders.serviceKey("directory"));
-  const localKey = await localKeyOf(folders, random);
+  const localKey = await loadOrCreateSecret(folders.localAdmin, random);
   const store = await Store.openFolder(folders.directory);
   const keyStore = await Store.openFolder(folders.peopleKeys).catch(async (error: unknown) => {
     await store.close();
@@ -43,6 +44,7 @@ export async function openDirectoryOf(o: {
       plant: o.plant,
       tz: o.tz,
       localKey,
+      ...(o.sessionLimits === undefined ? {} : { sessionLimits: o.sessionLimits }),
       sign: (bytes) => sign(key.privateKey, bytes),
       log: o.log,
       now,
@@ -52,14 +54,5 @@ export async function openDirectoryOf(o: {
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-async function localKeyOf(folders: Folders, random: (bytes: number) => Buffer): Promise<string> {
-  await createOnce(folders.localAdmin, `${random(32).toString("base64url")}\n`);
-  try {
-    return await readFile(folders.localAdmin, "utf8");
-  } catch (error) {
-    throw unusable(`Reading (${codeOf(error) ?? "fault"})`, folders.localAdmin, error);
   }
 }

@@ -13,6 +13,8 @@ export function foldersOf(data: string) {
     keys,
     /** Secret of the command line on the hub, mode 0600. */
     localAdmin: join(keys, "local-admin"),
+    /** By it the hub knows its own console when that names an address in `x-forwarded-for`; mode 0600. */
+    consoleForwarding: join(keys, "console-forwarding"),
     /** Public key of the directory, which signs every principal. */
     directoryPublicKey: join(keys, "directory.pub"),
     /** Signs commands and nothing else; the fleet's other key is its identity. */

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { LOCAL_ADMIN, Password, SERVICE_NAMES } from "../contracts/directory.ts";
+import { ConnectionLimitsText, type GivenConnectionLimits } from "../contracts/connection-limits.ts";
 import { RastroError } from "../contracts/errors.ts";
 import { Segment } from "../contracts/names.ts";
 import { type ViewRates, ViewRatesText } from "../contracts/view-rates.ts";
@@ -21,6 +22,12 @@ export type Settings = {
   statusLane: boolean;
   /** How often the hub sends who looks at statuses the newest. */
   viewRates: ViewRates;
+  /** How many connections the hub takes at once; what is left out has presets. */
+  connectionLimits: GivenConnectionLimits;
+  /** A session that is not used for so long has ended, ms. */
+  sessionIdleMs: number;
+  /** A session ends so long after the sign-in, however much it is used, ms. */
+  sessionMaxMs: number;
   /** Port of this process's own health server. */
   healthPort: number;
   brokerUrl: string;
@@ -59,6 +66,14 @@ const port = (preset: number) =>
     .refine((value) => value <= 65_535, "a port from 1 to 65535, or 0 for any free one")
     .default(preset);
 
+const HOUR = 60 * 60_000;
+const whole = (unit: string, least: number, most: number) =>
+  z
+    .string()
+    .regex(/^\d{1,5}$/, `${unit} from ${least} to ${most}`)
+    .transform(Number)
+    .refine((value) => value >= least && value <= most, `${unit} from ${least} to ${most}`);
+
 const Variables = z.object({
   RASTRO_DATA: z.string().default("./data"),
   RASTRO_HOST: z
@@ -76,6 +91,9 @@ const Variables = z.object({
     .default(256 * 1024),
   RASTRO_STATUS_LANE: z.enum(["on", "off"]).default("on"),
   RASTRO_VIEW_RATES: ViewRatesText.prefault(""),
+  RASTRO_MAX_CONNECTIONS: ConnectionLimitsText.prefault(""),
+  RASTRO_SESSION_IDLE_HOURS: whole("hours", 1, 8760).default(12),
+  RASTRO_SESSION_MAX_DAYS: whole("days", 1, 3650).default(30),
   RASTRO_HEALTH_PORT: port(0),
   RASTRO_BROKER_URL: z
     .string()
@@ -110,6 +128,9 @@ export function readSettings(environment: Environment): Settings {
     maxPacketBytes: variables.RASTRO_MAX_PACKET_BYTES,
     statusLane: variables.RASTRO_STATUS_LANE === "on",
     viewRates: variables.RASTRO_VIEW_RATES,
+    connectionLimits: variables.RASTRO_MAX_CONNECTIONS,
+    sessionIdleMs: variables.RASTRO_SESSION_IDLE_HOURS * HOUR,
+    sessionMaxMs: variables.RASTRO_SESSION_MAX_DAYS * 24 * HOUR,
     healthPort: variables.RASTRO_HEALTH_PORT,
     brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(variables.RASTRO_HOST, variables.RASTRO_MQTT_PORT),
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,

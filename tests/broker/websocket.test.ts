@@ -5,6 +5,8 @@ import mqtt, { type MqttClient } from "mqtt";
 import mqttPacket, { type Packet } from "mqtt-packet";
 import { expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
+import type { HubOptions } from "../../broker/start-hub.ts";
+import { FORWARDED_BY } from "../../lib/runtime/secret-file.ts";
 import { inboxOf } from "../support/inbox.ts";
 import { startPlainHub } from "../support/plain-hub.ts";
 import { connectPacket } from "../support/raw-mqtt.ts";
@@ -12,8 +14,10 @@ import { watch } from "../support/until.ts";
 
 const USERS = { "ipc-01": "machine", eyes: "inspector", maria: "operator" } as const;
 
-async function startWithWebSocket() {
-  const plain = await startPlainHub(USERS, { wsPort: 0 });
+const FORWARDER = "what console and hub share";
+
+async function startWithWebSocket(o: Partial<HubOptions> = {}) {
+  const plain = await startPlainHub(USERS, { wsPort: 0, forwarder: FORWARDER, ...o });
   const url = plain.hub.wsUrl ?? "";
   const overWebSocket = async (user: string, path = ""): Promise<MqttClient> => {
     const credentials = { username: user, password: `${user}-pass` };
@@ -75,13 +79,25 @@ it("carries the address that the console names, and a will", async () => {
   const eyes = await connect("eyes");
   const inbox = inboxOf(eyes);
   await eyes.subscribeAsync("machines/#");
-  const { send, frames, socket } = await bareSocket(url, { "x-forwarded-for": "10.1.2.3" });
+  const byConsole = { "x-forwarded-for": "10.1.2.3", [FORWARDED_BY]: FORWARDER };
+  const { send, frames, socket } = await bareSocket(url, byConsole);
   const will = { topic: "machines/ipc-01/presence", payload: Buffer.from("gone"), qos: 0, retain: false };
   send(connectPacket("ipc-01", { will }));
   await frames.until((all) => all.length > 0);
   expect(access.at(-1)).toMatchObject({ kind: "admitted", user: "ipc-01", address: "10.1.2.3" });
   socket.terminate();
   await inbox.on("machines/ipc-01/presence");
+});
+
+it.each([
+  ["nobody who is believed", {}],
+  ["a secret that is not the console's", { [FORWARDED_BY]: "what console and hub shard" }],
+])("takes the socket's address when another is named by %s", async (_whom, headers) => {
+  const { access, url } = await startWithWebSocket();
+  const { send, frames } = await bareSocket(url, { "x-forwarded-for": "10.1.2.3", ...headers });
+  send(connectPacket("eyes"));
+  await frames.until((all) => all.length > 0);
+  expect(access.at(-1)).toMatchObject({ kind: "admitted", address: "127.0.0.1" });
 });
 
 it("a DISCONNECT right before the close is heard: no will", async () => {

@@ -9,14 +9,15 @@ import { inboxOf } from "../support/inbox.ts";
 import { startPlainHub } from "../support/plain-hub.ts";
 import { SILENT } from "../support/silent.ts";
 
+const FORWARDER = "what console and hub share";
 const USERS = { "ipc-01": "machine", eyes: "inspector" } as const;
 
 async function startConsole(hubPort: number, maximum?: number) {
   const hub = { host: "127.0.0.1", port: hubPort };
-  const server = await listen(createConsole({ runFiles: () => [], fetch }), {
+  const server = await listen(createConsole({ runFiles: () => [], forwarder: FORWARDER, fetch }), {
     host: "127.0.0.1",
     port: 0,
-    mqtt: { hub, log: SILENT, ...(maximum === undefined ? {} : { maximum }) },
+    mqtt: { hub, forwarder: FORWARDER, log: SILENT, ...(maximum === undefined ? {} : { maximum }) },
   });
   onTestFinished(() => server.close());
   return server.port;
@@ -43,7 +44,7 @@ async function handshake(port: number, path: string, headers: Record<string, str
 }
 
 it("hands MQTT on to the hub with the caller's address, and closes both ends", async () => {
-  const { hub, access } = await startPlainHub(USERS, { wsPort: 0 });
+  const { hub, access } = await startPlainHub(USERS, { wsPort: 0, forwarder: FORWARDER });
   const port = await startConsole(Number(new URL(hub.wsUrl ?? "").port));
   const open = (user: string) =>
     mqtt.connectAsync(`ws://127.0.0.1:${port}/mqtt`, {
@@ -51,7 +52,7 @@ it("hands MQTT on to the hub with the caller's address, and closes both ends", a
       reconnectPeriod: 0,
       username: user,
       password: `${user}-pass`,
-      wsOptions: { headers: { "x-forwarded-for": "203.0.113.9" } },
+      wsOptions: { headers: { "x-forwarded-for": "203.0.113.9" }, localAddress: "127.0.0.5" },
     });
   const [eyes, machine] = await Promise.all([open("eyes"), open("ipc-01")]);
   onTestFinished(() => eyes.endAsync(true));
@@ -63,8 +64,8 @@ it("hands MQTT on to the hub with the caller's address, and closes both ends", a
   expect((await inbox.on("machines/ipc-01/summary")).text).toBe(text);
   // What the caller wrote itself is not passed on.
   expect(access.map(({ kind, address }) => [kind, address])).toEqual([
-    ["admitted", "127.0.0.1"],
-    ["admitted", "127.0.0.1"],
+    ["admitted", "127.0.0.5"],
+    ["admitted", "127.0.0.5"],
   ]);
   const gone = new Promise<void>((resolve) => eyes.once("close", () => resolve()));
   await hub.close();

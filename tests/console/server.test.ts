@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { listen, type Listening } from "../../console/listen.ts";
 import { REQUIRED_PROCESSES } from "../../console/readiness.ts";
 import { createConsole } from "../../console/server.ts";
+import { FORWARDED_BY } from "../../lib/runtime/secret-file.ts";
 import type { RunFile } from "../../lib/runtime/run-files.ts";
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -30,12 +31,14 @@ async function http(answer: (request: IncomingMessage, body: string) => { status
 const processUp = (name: string, ready = true) =>
   http(() => ({ status: ready ? 200 : 503, body: { name, ready, checks: { store: ready || "the disk is full" } } }));
 
+const FORWARDER = "what console and hub share";
+
 function runFile(name: string, url: string): RunFile {
   return { name, pid: 1, url, startedAt: "2026-11-24T05:44:05.000Z" };
 }
 
 async function openConsole(files: RunFile[]): Promise<string> {
-  const server: Listening = await listen(createConsole({ runFiles: () => files, fetch }), {
+  const server: Listening = await listen(createConsole({ runFiles: () => files, forwarder: FORWARDER, fetch }), {
     host: "127.0.0.1",
     port: 0,
   });
@@ -113,8 +116,8 @@ describe("/directory", () => {
   test("hands on method, path, query, body and authorization, with the caller's true address", async () => {
     const seen: unknown[] = [];
     const broker = await http((request, body) => {
-      const { authorization, cookie, "x-forwarded-for": from } = request.headers;
-      seen.push({ method: request.method, url: request.url, body, authorization, cookie, from });
+      const { authorization, cookie, "x-forwarded-for": from, [FORWARDED_BY]: by } = request.headers;
+      seen.push({ method: request.method, url: request.url, body, authorization, cookie, from, by });
       return { status: 201, body: { name: "maria" } };
     });
     const url = await openConsole([runFile("broker", broker)]);
@@ -139,6 +142,7 @@ describe("/directory", () => {
         body: '{"name":"maria"}',
         authorization: "Bearer a:b",
         cookie: undefined,
+        by: FORWARDER,
         from: "127.0.0.1",
       },
     ]);
@@ -190,7 +194,7 @@ test("the root lists what there is, and other paths say so", async () => {
 });
 
 test("a taken port is one sentence with what to do", async () => {
-  const app = createConsole({ runFiles: () => [], fetch });
+  const app = createConsole({ runFiles: () => [], forwarder: FORWARDER, fetch });
   const first = await listen(app, { host: "127.0.0.1", port: 0 });
   cleanups.push(() => first.close());
   await expect(listen(app, { host: "127.0.0.1", port: first.port })).rejects.toThrow(

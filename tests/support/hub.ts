@@ -36,6 +36,8 @@ export type TestHub = {
   directoryKey: Buffer;
   /** The local administrator's key. */
   localKey: string;
+  /** What the console shows to be believed. */
+  forwarder: string;
   /** Everything that the hub's access port was told. */
   access: AccessEvent[];
   addMachine: (id: string, o?: { speaksFor?: string[] }) => Promise<Keyed>;
@@ -70,6 +72,7 @@ export async function startTestHub(
     passwordCost?: PasswordCost;
     sessionLimits?: SessionLimits;
     persistence?: HubOptions["persistence"];
+    connectionLimits?: HubOptions["connectionLimits"];
     /** Told besides {@link TestHub.access}. */
     onAccess?: OnAccess;
     onRefusedRequest?: OnRefusedRequest;
@@ -81,6 +84,7 @@ export async function startTestHub(
   const serviceKey = createKey();
   const signing = createKey();
   const localKey = randomBytes(32).toString("base64url");
+  const forwarder = randomBytes(32).toString("base64url");
   const access: AccessEvent[] = [];
   const links: Link[] = [];
 
@@ -100,6 +104,8 @@ export async function startTestHub(
     host: "127.0.0.1",
     port: o.port ?? 0,
     authenticator: directory.credentials,
+    forwarder,
+    ...(o.connectionLimits === undefined ? {} : { connectionLimits: o.connectionLimits }),
     log: SILENT,
     onAccess: (event) => {
       access.push(event);
@@ -117,6 +123,7 @@ export async function startTestHub(
       connections: hub,
       now,
       log: SILENT,
+      forwarder,
       onRefused: (refused) => o.onRefusedRequest?.(refused),
     }),
   );
@@ -150,6 +157,7 @@ export async function startTestHub(
     directory,
     directoryKey: signing.publicRaw,
     localKey,
+    forwarder,
     access,
     async addMachine(id, { speaksFor = [] } = {}) {
       const key = createKey();

@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import mqtt from "mqtt";
 import { LOCAL_ADMIN } from "../../../lib/contracts/directory.ts";
 import { createDirectoryClient } from "../../../lib/runtime/directory-client.ts";
+import { FORWARDED_BY } from "../../../lib/runtime/secret-file.ts";
 import { startTestHub, type TestHub } from "../../support/hub.ts";
 
 async function start() {
@@ -46,8 +47,13 @@ describe("signing in over HTTP", () => {
     await expect(client.signIn(wrong)).rejects.toMatchObject({ code: "locked_out" });
     expect(await post(hub, "/directory/sessions", JSON.stringify(wrong))).toMatchObject({ status: 429 });
     // Through the console it is another address, which has not failed yet.
-    const elsewhere = { "x-forwarded-for": "127.0.0.9" };
+    const elsewhere = { "x-forwarded-for": "127.0.0.9", [FORWARDED_BY]: hub.forwarder };
     expect(await post(hub, "/directory/sessions", JSON.stringify(wrong), elsewhere)).toMatchObject({ status: 401 });
+    // Whoever is not the console cannot get a fresh address by naming one.
+    for (const by of [{}, { [FORWARDED_BY]: "guessed" }]) {
+      const named = { "x-forwarded-for": "127.0.0.10", ...by };
+      expect(await post(hub, "/directory/sessions", JSON.stringify(wrong), named)).toMatchObject({ status: 429 });
+    }
   });
 
   it("takes the local key on the hub itself and not through the console", async () => {

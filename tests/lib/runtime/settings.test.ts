@@ -42,6 +42,9 @@ describe("settings", () => {
       RASTRO_MACHINE: "ipc-07",
       RASTRO_TZ: "America/Sao_Paulo",
       RASTRO_LOG_LEVEL: "debug",
+      RASTRO_MAX_CONNECTIONS: "address=16, total=500",
+      RASTRO_SESSION_IDLE_HOURS: "8",
+      RASTRO_SESSION_MAX_DAYS: "7",
     });
     expect(settings).toMatchObject({
       data: "/var/lib/rastro",
@@ -50,6 +53,9 @@ describe("settings", () => {
       machine: "ipc-07",
       tz: "America/Sao_Paulo",
       logLevel: "debug",
+      connectionLimits: { address: 16, total: 500 },
+      sessionIdleMs: 8 * 3_600_000,
+      sessionMaxMs: 7 * 24 * 3_600_000,
     });
     expect(readSettings({ RASTRO_BROKER_URL: "mqtts://broker.example:8883" })).toMatchObject({
       brokerUrl: "mqtts://broker.example:8883",
@@ -62,6 +68,12 @@ describe("settings", () => {
     ["RASTRO_WS_PORT", "-1"],
     ["RASTRO_HTTP_PORT", "http"],
     ["RASTRO_MAX_PACKET_BYTES", "8192"],
+    ["RASTRO_MAX_CONNECTIONS", "adress=3"],
+    ["RASTRO_MAX_CONNECTIONS", "address=0"],
+    ["RASTRO_MAX_CONNECTIONS", "total=10,machines=10"],
+    ["RASTRO_SESSION_IDLE_HOURS", "0"],
+    ["RASTRO_SESSION_IDLE_HOURS", "1.5"],
+    ["RASTRO_SESSION_MAX_DAYS", "9999"],
     ["RASTRO_MAX_PACKET_BYTES", "1MB"],
     ["RASTRO_HEALTH_PORT", "1e3"],
     ["RASTRO_HOST", "0.0.0.0"],
