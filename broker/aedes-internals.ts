@@ -18,7 +18,7 @@ export type AedesClient = Client & {
   _nextId: number;
   connackSent: boolean;
   /** What it reads from the socket goes through here, a chunk at a time. */
-  _parser: { parse(chunk: Buffer): number };
+  _parser: NodeJS.EventEmitter & { parse(chunk: Buffer): number };
   /** Reads the next chunk once no packet is being handled; called when the handling of one ends. */
   _nextBatch: (error?: Error | null) => void;
   /** Packets that are being handled. */

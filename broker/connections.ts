@@ -1,5 +1,4 @@
 import type { Duplex } from "node:stream";
-import type { Logger } from "pino";
 import { type AccessEvent, type HubCounters, type OnAccess } from "./access-events.ts";
 import type { Access } from "./access.ts";
 import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
@@ -7,6 +6,7 @@ import { addressOf } from "./connect.ts";
 import { deliverOnce } from "./deliver-once.ts";
 import type { BadFrame } from "./frame-guard.ts";
 import { guardFrames } from "./guard-frames.ts";
+import { strictPackets } from "./strict-packets.ts";
 import { createOutlet, createSharedFrames, type Outlet, type OutletLimits } from "./outlet.ts";
 import type { Turn } from "./turn.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
@@ -26,7 +26,7 @@ export interface Connections {
   /** Allows the longer frames of somebody who has signed in. */
   admit(client: AedesClient): void;
   outletOf(client: AedesClient): Outlet | undefined;
-  /** Ends it by force, with a line in the log and an access event. */
+  /** Ends it by force, with one access event, of which the log has its line. */
   end(client: AedesClient, event: ForcedEnd): void;
 }
 
@@ -44,14 +44,16 @@ export function createConnections(o: {
   maxPacketBytes: number;
   counters: HubCounters;
   onAccess: OnAccess;
-  log: Logger;
 }): Connections {
   const frameOf = createSharedFrames();
   const outlets = new WeakMap<AedesClient, Outlet>();
 
+  const ended = new WeakSet<AedesClient>();
+
   const end = (client: AedesClient, event: ForcedEnd) => {
+    if (ended.has(client)) return;
+    ended.add(client);
     const user = o.accessOf(client)?.principal.name ?? null;
-    o.log.warn({ user, address: addressOf(client), client: client.id, ...event }, "a connection was ended");
     o.onAccess({ user, address: addressOf(client), ...event });
     client.conn.destroy();
   };
@@ -66,6 +68,7 @@ export function createConnections(o: {
           subject: bad.why === "too-large" ? `frame over ${bad.limit} bytes` : "malformed remaining length",
         });
       guardFrames(client, { limit, onBad });
+      strictPackets(client, { onBad: (subject) => end(client, { kind: "frame-refused", code: "schema", subject }) });
       const { conn } = client;
       if (!(conn instanceof WebSocketConnection)) return;
       conn.onTooLarge(() => end(client, { kind: "frame-refused", code: "too_large", subject: "WebSocket message" }));

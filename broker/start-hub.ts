@@ -123,7 +123,6 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     maxPacketBytes: o.maxPacketBytes ?? MAX_PACKET_BYTES,
     counters,
     onAccess,
-    log: o.log,
   });
 
   const live = createLiveConnections({
@@ -174,7 +173,10 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     aedes.publish({ cmd: "publish", dup: false, ...message }, (error) => {
       if (error) o.log.warn({ err: error, topic: message.topic }, "the hub's own message was not published");
     });
-  logFaults(aedes, o.log);
+  watchFaults(aedes, {
+    log: o.log,
+    onMalformed: (client) => ends.end(client, { kind: "frame-refused", code: "schema", subject: "malformed packet" }),
+  });
   // Not at the admission: a client that is gone by then is never registered, and nothing tells of its end.
   aedes.on("client", (client) => {
     if (!client.closed) registered.add(client);
@@ -305,13 +307,20 @@ async function openWebSocket(o: HubOptions, gate: ConnectionGate, handle: (conne
   });
 }
 
-function logFaults(aedes: Aedes, log: Logger): void {
-  const detail = (client: Client, error: Error) =>
-    log.debug({ client: client.id, err: error }, "a connection ended badly");
-  aedes.on("clientError", detail);
-  aedes.on("connectionError", detail);
+/** What ends a connection without a packet of it being at fault, as Aedes says it. */
+const NO_FAULT_OF_A_PACKET: ReadonlySet<string> = new Set(["keep alive timeout", "connect did not arrive in time"]);
+
+function watchFaults(aedes: Aedes, o: { log: Logger; onMalformed: (client: AedesClient) => void }): void {
+  const ended = (client: Client, error: Error & { code?: string; returnCode?: number }) => {
+    o.log.debug({ client: client.id, err: error }, "a connection ended badly");
+    const ofTheSocket = error.code !== undefined;
+    const refused = error.returnCode !== undefined;
+    if (!ofTheSocket && !refused && !NO_FAULT_OF_A_PACKET.has(error.message)) o.onMalformed(client as AedesClient);
+  };
+  aedes.on("clientError", ended);
+  aedes.on("connectionError", ended);
   (aedes as NodeJS.EventEmitter).on("error", (error: Error) =>
-    log.error({ err: error }, "the broker reported a fault"),
+    o.log.error({ err: error }, "the broker reported a fault"),
   );
 }
 
