@@ -3,8 +3,10 @@ import type { Directory } from "./directory/directory.ts";
 import type { Hub } from "./start-hub.ts";
 
 /**
- * Ends expired sessions now and at intervals. A session whose connection is open counts as used: a screen that shows
- * the floor for a whole shift must not be signed out at the first reconnection.
+ * Ends expired sessions now and at intervals, their open connections with them. A session whose connection is open counts
+ * as used, whether anything is sent on it or not: a screen that shows the floor for a whole shift must not be signed out
+ * at the first reconnection. So an open connection never ends for being idle; it does when its session has lasted as long
+ * as a session may.
  *
  * @returns stops it.
  */

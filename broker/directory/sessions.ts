@@ -72,20 +72,24 @@ export async function openSessions(o: {
   onFault: (error: unknown) => void;
 }): Promise<Sessions> {
   const live = new Map<string, SessionRecord>();
+  /** When the use of a session was last noted on disk, by its token's hash; in memory it is always up to date. */
+  const noted = new Map<string, number>();
   const addresses = new Map<string, string>();
   const listeners: ((record: SessionRecord, why: SessionEnd) => void)[] = [];
   for await (const [, value] of o.store.range(RANGES.sessions)) {
     const record = decode(SessionRecord, value);
     live.set(record.tokenHash, withinLimits(record, o.limits));
+    noted.set(record.tokenHash, Date.parse(record.lastSeen));
   }
 
   const expired = (record: SessionRecord) =>
     o.now() >= Date.parse(record.expiresAt) || o.now() - Date.parse(record.lastSeen) > o.limits.idleMs;
 
   function use(record: SessionRecord): void {
-    if (o.now() - Date.parse(record.lastSeen) < NOTED_EVERY_MS) return;
     const used = { ...record, lastSeen: new Date(o.now()).toISOString() };
     live.set(record.tokenHash, used);
+    if (o.now() - (noted.get(record.tokenHash) ?? 0) < NOTED_EVERY_MS) return;
+    noted.set(record.tokenHash, o.now());
     o.store
       .write((tx) => {
         if (tx.get(keyOf.session(record.tokenHash)) !== undefined)
@@ -97,6 +101,7 @@ export async function openSessions(o: {
   function forget(records: readonly SessionRecord[], why: SessionEnd): void {
     for (const record of records) {
       if (!live.delete(record.tokenHash)) continue;
+      noted.delete(record.tokenHash);
       addresses.delete(record.session);
       for (const listener of listeners) listener(record, why);
     }
@@ -138,6 +143,7 @@ export async function openSessions(o: {
       const by = { sub: principal.sub, auth };
       // Before it is on disk, so that whoever ends all sessions of a name meanwhile ends this one as well.
       live.set(record.tokenHash, record);
+      noted.set(record.tokenHash, o.now());
       addresses.set(record.session, address);
       const written = o.store.write((tx) => {
         guard?.(tx);
@@ -146,6 +152,7 @@ export async function openSessions(o: {
       });
       await written.catch((error: unknown) => {
         live.delete(record.tokenHash);
+        noted.delete(record.tokenHash);
         addresses.delete(record.session);
         throw error;
       });
