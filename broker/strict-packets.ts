@@ -2,7 +2,7 @@ import type { Packet } from "mqtt-packet";
 import type { AedesClient } from "./aedes-internals.ts";
 
 /** U+0000 is forbidden [MQTT-1.5.3-2]; U+FFFD is what Node reads where bytes are no UTF-8 [MQTT-1.5.3-1]. */
-const FORBIDDEN = /[\u0000\uFFFD]/;
+const FORBIDDEN = ["\u0000", "\uFFFD"] as const;
 
 /** Only a server sends these (MQTT 3.1.1 §2.2.1). */
 const OF_SERVERS: ReadonlySet<string> = new Set(["connack", "suback", "unsuback", "pingresp"]);
@@ -68,7 +68,7 @@ function hasId({ messageId }: { messageId?: number | undefined }): boolean {
 }
 
 function textFault(text: string, what: string): string | null {
-  return FORBIDDEN.test(text) ? `a ${what} that is no UTF-8 text` : null;
+  return FORBIDDEN.some((character) => text.includes(character)) ? `a ${what} that is no UTF-8 text` : null;
 }
 
 function firstFault(faults: readonly (string | null)[]): string | null {
