@@ -82,8 +82,8 @@ export async function openSessions(o: {
     noted.set(record.tokenHash, Date.parse(record.lastSeen));
   }
 
-  const expired = (record: SessionRecord) =>
-    o.now() >= Date.parse(record.expiresAt) || o.now() - Date.parse(record.lastSeen) > o.limits.idleMs;
+  const tooOld = (record: SessionRecord) => o.now() >= Date.parse(record.expiresAt);
+  const expired = (record: SessionRecord) => tooOld(record) || o.now() - Date.parse(record.lastSeen) > o.limits.idleMs;
 
   function use(record: SessionRecord): void {
     const used = { ...record, lastSeen: new Date(o.now()).toISOString() };
@@ -180,7 +180,8 @@ export async function openSessions(o: {
     onEnd: (listener) => void listeners.push(listener),
     inUse(segments) {
       const used = new Set(segments);
-      for (const record of live.values()) if (used.has(record.session) && !expired(record)) use(record);
+      // Also when the hub itself slept for longer than the idle time: the connection was open all the while.
+      for (const record of live.values()) if (used.has(record.session) && !tooOld(record)) use(record);
     },
     async sweep() {
       await end(expired, BY_DIRECTORY, "expired");

@@ -1,104 +1,20 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import mqtt, { type IClientOptions } from "mqtt";
-import { v7 } from "uuid";
 import { expect, it, onTestFinished, vi } from "vitest";
-import { type AccessBook, openAccessBook } from "../../broker/access-book.ts";
-import type { EventDraft, Sealed } from "../../lib/contracts/events.ts";
-import type { LedgerRecord } from "../../lib/ledger/record.ts";
-import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
+import { WebSocket } from "ws";
+import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
+import { keepSessions } from "../../broker/keep-sessions.ts";
+import { LOCAL_ADMIN } from "../../lib/contracts/directory.ts";
+import type { Sealed } from "../../lib/contracts/events.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
-import { Outbox } from "../../lib/storage/outbox.ts";
+import { createKey } from "../../lib/runtime/keys.ts";
+import { FORWARDED_BY } from "../../lib/runtime/secret-file.ts";
 import { unseal } from "../../lib/storage/sealing.ts";
-import { Store } from "../../lib/storage/store.ts";
-import { startAudit } from "../../services/audit/start-audit.ts";
-import { joinAsPerson, joinAsService } from "../services/join-hub.ts";
-import { startTestHub, type TestHub } from "../support/hub.ts";
-import { sign } from "../../lib/ledger/signature.ts";
+import { startAccessPlant } from "../support/access-plant.ts";
 import { SILENT } from "../support/silent.ts";
 
 /* What the hub sees of access, from a connection to a record that an auditor reads. */
 
-type Record = LedgerRecord & { event: EventDraft };
-
-async function startPlantOfAccess() {
-  let book: AccessBook | null = null;
-  const clock = { ahead: 0 };
-  const now = () => Date.now() + clock.ahead;
-  let flush: (() => void)[] = [];
-  const hub: TestHub = await startTestHub({
-    onAccess: (event) => book?.ofConnection(event),
-    onRefusedRequest: (refused) => book?.ofRequest(refused),
-  });
-  onTestFinished(() => hub.close());
-  await hub.addPerson("maria", "operator");
-  await hub.addPerson("ada", "analyst");
-  await hub.addMachine("ipc-01");
-
-  const broker = await hub.addService("broker");
-  const store = await Store.inMemory();
-  const outbox = await Outbox.open({
-    store,
-    book: "audit",
-    name: "broker",
-    app: "broker@test",
-    sign: (bytes) => sign(broker.key.privateKey, bytes),
-    random: (bytes) => Buffer.from(v7().replaceAll("-", ""), "hex").subarray(16 - bytes),
-    now,
-  });
-  book = openAccessBook({
-    store,
-    outbox,
-    principalOf: (name) => hub.directory.register.principal(name),
-    keyOf: (sub) => hub.directory.people.key(sub),
-    service: { name: "broker", tz: "America/Sao_Paulo", now },
-    newId: v7,
-    random: (bytes) => Buffer.alloc(bytes, 9),
-    repeat: (task) => {
-      flush = [...flush, task];
-      return () => (flush = []);
-    },
-    log: SILENT,
-  });
-  const owner = { kind: "services", name: "broker" } as const;
-  const link = await hub.link("broker", broker.password);
-  const sender = createOutboxSender({ link, outbox, owner, log: SILENT, now: Date.now });
-  sender.start();
-
-  const folder = await mkdtemp(join(tmpdir(), "rastro-access-"));
-  const auditStore = await Store.openFolder(join(folder, "store"));
-  const parts = await joinAsService(hub, await hub.addService("audit"), auditStore);
-  const audit = await startAudit({ ...parts, headNote: join(folder, "head.note"), verifyAt: "02:00" });
-  onTestFinished(async () => {
-    await book?.close();
-    await sender.stop();
-    await audit.close();
-    await parts.link.close();
-    await auditStore.close();
-    await store.close();
-    await rm(folder, { recursive: true });
-  });
-
-  const ada = await joinAsPerson(hub, "ada");
-  return {
-    hub,
-    /** A minute passes for the counts. */
-    minute() {
-      clock.ahead += 61_000;
-      for (const task of flush) task();
-    },
-    records: async (type: string): Promise<Record[]> => {
-      const { rows } = await ada.call("audit", "audit-tail", { limit: 200 });
-      return rows.map(({ record }) => record as Record).filter(({ event }) => event.type === type);
-    },
-    connect: (user: string, password: string, options: IClientOptions = {}) =>
-      mqtt.connectAsync(hub.url, { protocolVersion: 4, reconnectPeriod: 0, username: user, password, ...options }),
-  };
-}
-
 it("wrong passwords are a record at once and a count later, without a name or an address in clear", async () => {
-  const { hub, records, minute, connect } = await startPlantOfAccess();
+  const { hub, records, minute, connect } = await startAccessPlant();
   const sub = hub.directory.register.principal("maria")?.sub ?? "";
   const attempt = async (index: number) => {
     await expect(connect("maria", "wrong", { clientId: `try-${index}` })).rejects.toThrow(/refused/i);
@@ -127,7 +43,7 @@ it("wrong passwords are a record at once and a count later, without a name or an
 });
 
 it("a name that nobody has is not written down, over MQTT and over HTTP", async () => {
-  const { hub, records, connect } = await startPlantOfAccess();
+  const { hub, records, connect } = await startAccessPlant();
   await expect(connect("hunter2", "hunter2")).rejects.toThrow(/refused/i);
   const directory = createDirectoryClient({ url: hub.directoryUrl });
   await expect(directory.signIn({ user: "hunter2", password: "hunter2", app: "test" })).rejects.toMatchObject({
@@ -146,7 +62,7 @@ it("a name that nobody has is not written down, over MQTT and over HTTP", async 
 });
 
 it("an agent that comes and goes is one record, a person with a password one each minute", async () => {
-  const { hub, records, minute, connect } = await startPlantOfAccess();
+  const { hub, records, minute, connect } = await startAccessPlant();
   const { secret } = await hub.addDevice("press-07");
   for (let index = 0; index < 10; index += 1) await (await connect("press-07", secret)).endAsync();
   minute();
@@ -163,7 +79,7 @@ it("an agent that comes and goes is one record, a person with a password one eac
 });
 
 it("a takeover, refused packets and a connection that was cut are each on record", async () => {
-  const { hub, records, connect } = await startPlantOfAccess();
+  const { hub, records, connect } = await startAccessPlant();
   const { secret } = await hub.addDevice("press-07");
   const first = await connect("press-07", secret, { clientId: "one" });
   first.on("error", () => undefined);
@@ -192,3 +108,123 @@ it("a takeover, refused packets and a connection that was cut are each on record
     { event: { obj: { kind: "machine", key: "press-07" }, payload: { what: "frame-refused", by: "too_large" } } },
   ]);
 });
+
+it("everything that happens to access is on record: who did it, to whom, and why", async () => {
+  const clock = { ahead: 0 };
+  const { hub, records, connect } = await startAccessPlant({
+    now: () => Date.now() + clock.ahead,
+    wsPort: 0,
+    connectionLimits: { address: 1, principal: 3 },
+  });
+  const directory = createDirectoryClient({ url: hub.directoryUrl });
+  const admin = { name: LOCAL_ADMIN, token: (await hub.signIn(LOCAL_ADMIN)).token };
+  const joao = (await hub.addPerson("joao", "operator")).sub;
+  const { secret } = await hub.addDevice("press-07");
+  const fleet = await hub.addService("fleet");
+  const open = async (user: string, password: string, clientId: string) => {
+    const client = await connect(user, password, { clientId });
+    client.on("error", () => undefined);
+    onTestFinished(() => client.endAsync(true));
+  };
+  const refused = (user: string, password: string, options = {}) =>
+    expect(connect(user, password, options)).rejects.toThrow(/refused/i);
+
+  // Admitted, taken over, too many of one name, too many of one address.
+  await open("joao", "joao-password", "a");
+  await open("joao", "joao-password", "a");
+  await open("joao", "joao-password", "b");
+  await open("joao", "joao-password", "c");
+  await refused("joao", "joao-password", { clientId: "d" });
+  const forwarded = { "x-forwarded-for": "10.0.0.1", [FORWARDED_BY]: hub.forwarder };
+  const sockets = [1, 2].map(() => new WebSocket(hub.hub.wsUrl ?? "", "mqtt", { headers: forwarded }));
+  onTestFinished(() => sockets.forEach((socket) => socket.terminate()));
+  // A will that its user may not publish; a wrong password until it is locked out; a request without the right to it.
+  await refused("maria", "maria-password", {
+    will: { topic: "machines/ipc-01/presence", payload: Buffer.from("x"), qos: 0 },
+  });
+  for (let count = 0; count < 6; count += 1) await refused("maria", "wrong");
+  const own = await directory.signIn({ user: "joao", password: "joao-password", app: "test" });
+  const bearer = { name: "joao", token: own.token };
+  await expect(directory.userList(bearer)).rejects.toMatchObject({ code: "not_allowed" });
+  await expect(directory.signIn({ user: "joao", password: "wrong", app: "test" })).rejects.toThrow(/do not fit/);
+
+  // Changes of a person, each while somebody is connected.
+  await directory.setProfile(admin, "joao", { profile: "supervisor" });
+  await open("joao", "joao-password", "b");
+  await directory.passwd(admin, "joao", { password: "another horse" });
+  await open("joao", "another horse", "c");
+  const shut = await hub.signIn("joao", "another horse");
+  await directory.setUserActive(admin, "joao", false);
+  await directory.setUserActive(admin, "joao", true);
+  const session = await hub.signIn("joao", "another horse");
+  await open("joao", session.token, "d");
+  await directory.sessionEnd(admin, { session: session.session });
+  const left = await hub.signIn("joao", "another horse");
+  await directory.signOut({ name: "joao", token: left.token });
+  // And of what signs in by itself.
+  await open("press-07", secret, "a");
+  await directory.machineRevoke(admin, "press-07");
+  await directory.machineReadmit(admin, "press-07", null);
+  await open("fleet", fleet.password(), "a");
+  await hub.directory.devices.replaceKey(BY_DIRECTORY, "fleet", createKey().publicRaw.toString("base64"));
+  // At last a session runs out.
+  const forgotten = await hub.signIn("joao", "another horse");
+  clock.ahead += 13 * 60 * 60_000;
+  keepSessions({ hub: hub.hub, directory: hub.directory, everyMs: 60_000, log: SILENT })();
+
+  const person = { kind: "person", key: joao };
+  const machine = { kind: "machine", key: "press-07" };
+  const sessionOf = (key: string) => ({ kind: "session", key });
+  const byAdmin = { sub: LOCAL_ADMIN, auth: "local" };
+  const byHub = { sub: "broker", auth: "service" };
+  const expected = [
+    { type: "connection.admitted", actor: { sub: joao }, obj: person, payload: { by: "password" } },
+    { type: "connection.taken-over", actor: { sub: joao }, obj: person },
+    { type: "connection.refused", obj: person, payload: { what: "connection-refused", by: "busy", whose: joao } },
+    { type: "connection.refused", obj: { kind: "name", key: "unknown" }, payload: { by: "busy", whose: null } },
+    { type: "connection.refused", payload: { what: "connection-refused", by: "not_allowed" } },
+    { type: "connection.refused", payload: { what: "sign-in-refused", by: "bad_credentials" } },
+    { type: "connection.refused", payload: { what: "sign-in-refused", by: "locked_out" } },
+    { type: "request.refused", obj: { kind: "operation", key: "directory/users" }, payload: { by: "not_allowed" } },
+    { type: "session.refused", obj: person, payload: { by: "bad_credentials" } },
+    { type: "session.started", actor: { sub: joao, auth: "session" }, obj: sessionOf(own.session) },
+    { type: "user.profile-set", actor: byAdmin, obj: person, payload: { before: "operator", after: "supervisor" } },
+    { type: "connection.ended", actor: byHub, obj: person, payload: { what: "disconnected", by: "profile-changed" } },
+    { type: "user.password-set", actor: byAdmin, obj: person },
+    { type: "session.ended", actor: byAdmin, obj: sessionOf(own.session), payload: { why: "password-changed" } },
+    { type: "connection.ended", actor: byHub, obj: person, payload: { what: "disconnected", by: "password-changed" } },
+    { type: "user.locked", actor: byAdmin, obj: person },
+    { type: "connection.ended", actor: byHub, obj: person, payload: { what: "disconnected", by: "locked" } },
+    { type: "session.ended", actor: byAdmin, obj: sessionOf(shut.session), payload: { why: "locked" } },
+    { type: "user.unlocked", actor: byAdmin, obj: person },
+    { type: "session.ended", actor: byAdmin, obj: sessionOf(session.session), payload: { why: "ended", whose: joao } },
+    { type: "connection.ended", actor: byHub, obj: person, payload: { what: "disconnected", by: "session-ended" } },
+    { type: "session.ended", actor: { sub: joao }, obj: sessionOf(left.session), payload: { why: "signed-out" } },
+    { type: "machine.revoked", actor: byAdmin, obj: machine },
+    { type: "connection.ended", actor: byHub, obj: machine, payload: { what: "disconnected", by: "revoked" } },
+    { type: "machine.readmitted", actor: byAdmin, obj: machine, payload: { credential: "secret" } },
+    { type: "service.added", obj: { kind: "service", key: "fleet" }, payload: { replaced: true } },
+    { type: "connection.ended", obj: { kind: "service", key: "fleet" }, payload: { by: "key-replaced" } },
+    {
+      type: "session.ended",
+      actor: { sub: "directory" },
+      obj: sessionOf(forgotten.session),
+      payload: { why: "expired" },
+    },
+  ];
+  // The directory began to tell before there was an audit service, and tells again after five seconds.
+  await vi.waitFor(async () => {
+    const told = (await records()).map(({ event }) => event);
+    expect(expected.filter((event) => !told.some((one) => holds(one, event)))).toEqual([]);
+  }, 20_000);
+  // None was turned away by the audit book, and none has a login in it.
+  const all = await records();
+  expect(all.filter(({ added }) => added.result !== "booked")).toEqual([]);
+  expect(JSON.stringify(all.map(({ event }) => event))).not.toMatch(/joao|maria|10\.0\.0\.1/);
+});
+
+/** Whether a value has at least these fields, at every depth. */
+function holds(value: unknown, fields: unknown): boolean {
+  if (typeof fields !== "object" || fields === null) return value === fields;
+  return Object.entries(fields).every(([name, field]) => holds((value as { [name: string]: unknown })[name], field));
+}
