@@ -1,10 +1,10 @@
 import type { ZodType } from "zod";
 import { RastroError } from "../contracts/errors.ts";
 import {
+  AnswerEnvelope,
   OPERATIONS,
   type OperationsOf,
   type RequestInput,
-  ResponseEnvelope,
   type ResponseOf,
   type ServiceWithOperations,
 } from "../contracts/operations.ts";
@@ -13,13 +13,17 @@ import { filters, topics } from "../contracts/topics.ts";
 import type { Link } from "./link.ts";
 import { type After, after as systemAfter } from "./timing.ts";
 
+export type CallOptions = { timeoutMs?: number; onProgress?: (done: number, of: number) => void };
+
 export type Requester = {
   /**
    * Asks a service and waits for its answer. A request whose connection goes is sent again, with the same id, as soon
    * as there is one, and again after 2 to 4 and 6 to 8 seconds without an answer, since a broker drops what is for a
    * service that is not connected at that moment: services answer the second as they answered the first.
    *
-   * @param options.timeoutMs - 10 seconds when left out; the service does not begin it after that either.
+   * @param options.timeoutMs - 10 seconds when left out; the service does not begin it after that either. Begins anew
+   *   with each report of how far the service has come.
+   * @param options.onProgress - told how far a request that takes long has come.
    * @throws RastroError what the service answered; `timeout` when it did not; `not_reachable` when there was no
    *   connection at the end of the time; `bad_credentials` as soon as the broker refuses the session.
    */
@@ -27,7 +31,7 @@ export type Requester = {
     service: S,
     operation: O,
     body: RequestInput<S, O>,
-    options?: { timeoutMs?: number },
+    options?: CallOptions,
   ): Promise<ResponseOf<S, O>>;
 };
 
@@ -39,6 +43,8 @@ type Waiting = {
   looks: number;
   topic: string;
   payload: string;
+  /** The service works on it. */
+  progress: (done: number, of: number) => void;
   resolve: (data: unknown) => void;
   reject: (error: RastroError) => void;
 };
@@ -76,8 +82,9 @@ export function createRequester(o: {
     const asked = waiting.get(id);
     if (!asked) return;
     try {
-      const response = parseJson(ResponseEnvelope, payload, "the answer of a service");
-      if (response.status === "ok") asked.resolve(response.data);
+      const response = parseJson(AnswerEnvelope, payload, "the answer of a service");
+      if (response.status === "progress") asked.progress(response.done, response.of);
+      else if (response.status === "ok") asked.resolve(response.data);
       else asked.reject(new RastroError(response.error));
     } catch (error) {
       asked.reject(error as RastroError);
@@ -109,17 +116,27 @@ export function createRequester(o: {
     }
   }
 
-  async function exchange(service: string, operation: string, body: unknown, timeoutMs: number): Promise<unknown> {
+  async function exchange(service: string, operation: string, body: unknown, options: CallOptions): Promise<unknown> {
+    const timeoutMs = options.timeoutMs ?? 10_000;
     const id = o.newId();
     const topic = topics.request(o.user, o.session, service, operation, id);
     const payload = JSON.stringify({ v: 1, notAfter: new Date(o.now() + timeoutMs).toISOString(), body });
     let cancel = () => {};
     try {
       return await new Promise<unknown>((resolve, reject) => {
-        const asked = { looks: 0, topic, payload, resolve, reject };
+        const waitAnew = () => {
+          cancel();
+          cancel = after(timeoutMs, () => reject(outOfTime(o.link, service, operation, timeoutMs)));
+        };
+        const progress = (done: number, of: number) => {
+          asked.looks = 0;
+          waitAnew();
+          options.onProgress?.(done, of);
+        };
+        const asked: Waiting = { looks: 0, topic, payload, progress, resolve, reject };
         waiting.set(id, asked);
         lookLater();
-        cancel = after(timeoutMs, () => reject(outOfTime(o.link, service, operation, timeoutMs)));
+        waitAnew();
         subscribe().then(() => waiting.has(id) && o.link.connected && send(asked), reject);
       });
     } finally {
@@ -137,7 +154,7 @@ export function createRequester(o: {
   });
   return {
     async call(service, operation, body, options = {}) {
-      const data = await exchange(service, operation, body, options.timeoutMs ?? 10_000);
+      const data = await exchange(service, operation, body, options);
       return parseValue(responseSchema(service, operation), data, `the answer of ${service} to ${operation}`) as never;
     },
   };

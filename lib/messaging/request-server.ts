@@ -5,6 +5,7 @@ import { RastroError, toProblem } from "../contracts/errors.ts";
 import {
   findOperation,
   type OperationsOf,
+  type ProgressEnvelope,
   RequestEnvelope,
   type RequestOf,
   type ResponseEnvelope,
@@ -20,9 +21,12 @@ import { firstBytes, type Refused, refusedOf } from "./refused.ts";
 /** Who asks, as the broker and the directory vouch for it. `auth` is `local` for the holder of the hub's local key. */
 export type Caller = { name: string; sub: string; profile: Profile; session: string; auth: "session" | "local" };
 
+/** Tells the caller how far a request has come. May be called at any rate: what comes too soon after the last is left out. */
+export type ReportProgress = (done: number, of: number) => void;
+
 /** One function for each operation of the service, which may return a promise; what it throws as RastroError is the answer. */
 export type Handlers<S extends ServiceWithOperations> = {
-  [O in OperationsOf<S>]: (body: RequestOf<S, O>, caller: Caller) => unknown;
+  [O in OperationsOf<S>]: (body: RequestOf<S, O>, caller: Caller, report: ReportProgress) => unknown;
 };
 
 /** Counters since the start; `kept` answers are held for duplicates. */
@@ -42,6 +46,9 @@ const MAXIMUM_AHEAD = 10 * MINUTE;
 
 /** Requests that may run at once; more are told `busy`. */
 const MAXIMUM_RUNNING = 1000;
+
+/** Between two reports of how far a request has come, ms. */
+const REPORT_EVERY_MS = 250;
 
 /** Answers kept for duplicates. */
 const KEPT = { maximumCount: 10_000, maximumBytes: 32 * 1024 * 1024 };
@@ -137,20 +144,38 @@ export async function serve<S extends ServiceWithOperations>(o: {
     }
   }
 
+  /** Sent at QoS 0: the next one says more, and the last word is what counts. */
+  function reporter(request: ParsedRequest): { report: ReportProgress; end: () => void } {
+    const topic = topics.response(request.user, request.session, request.request);
+    let next = o.now() + REPORT_EVERY_MS;
+    return {
+      report(done, of) {
+        const now = o.now();
+        if (now < next) return;
+        next = now + REPORT_EVERY_MS;
+        const text = JSON.stringify({ v: 1, status: "progress", done, of } satisfies ProgressEnvelope);
+        o.link.publish(topic, text, { qos: 0 }).catch(() => undefined);
+      },
+      end: () => (next = Number.POSITIVE_INFINITY),
+    };
+  }
+
   async function run(request: ParsedRequest, body: unknown, caller: Caller): Promise<string> {
     counts.running += 1;
+    const { report, end } = reporter(request);
     try {
-      const handler = (o.handlers as unknown as Record<string, (body: unknown, caller: Caller) => unknown>)[
-        request.operation
-      ];
+      const handler = (
+        o.handlers as unknown as Record<string, (body: unknown, caller: Caller, report: ReportProgress) => unknown>
+      )[request.operation];
       if (!handler) throw unknownOperation(request);
-      const data = await handler(body, caller);
+      const data = await handler(body, caller, report);
       return withinSize(JSON.stringify({ v: 1, status: "ok", data: data ?? null } satisfies ResponseEnvelope), request);
     } catch (thrown) {
       if (!(thrown instanceof RastroError))
         o.log.error({ err: thrown, operation: request.operation }, "a request failed");
       return problemText(thrown);
     } finally {
+      end();
       counts.running -= 1;
       counts.answered += 1;
     }

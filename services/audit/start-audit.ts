@@ -93,7 +93,7 @@ async function openBook({ store, origin, headNote, log }: AuditOptions): Promise
 function verificationOf(o: AuditOptions, book: Book, bookOwnAct: BookOwnAct): Verification {
   const { self, newId, log } = o;
   return createVerification({
-    verify: () => book.verify({ keyOf: keysOf(o.principals), now: self.now }),
+    verify: (onProgress) => book.verify({ keyOf: keysOf(o.principals), now: self.now, onProgress }),
     tell: (report, cause) => bookOwnAct(verifiedEvent({ report, cause, id: newId(), now: self.now(), tz: self.tz })),
     onUntold: (error) => log.error({ err: error }, "a verification could not be put on record"),
   });
@@ -122,7 +122,7 @@ function handlersOf(o: AuditOptions, book: Book, verification: Verification): Ha
   return {
     ...queries,
     ...createShowHandlers({ queries, nameOf, readReason: createReasonReader(o.personKeys) }),
-    "book-verify": (_body, caller) =>
-      verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }),
+    "book-verify": (_body, caller, report) =>
+      verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, report),
   };
 }

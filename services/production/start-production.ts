@@ -152,8 +152,8 @@ function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"pro
     ...bookQueries(book, { keyOf }),
     ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),
     ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
-    async "book-verify"(_body, caller) {
-      const report = await book.verify({ keyOf, now: self.now });
+    async "book-verify"(_body, caller, onProgress) {
+      const report = await book.verify({ keyOf, now: self.now, onProgress });
       const cause = { why: "request" as const, actor: { sub: caller.sub, auth: caller.auth } };
       await tell(verifiedEvent({ report, cause, id: newId(), now: self.now(), tz: self.tz }));
       return report;

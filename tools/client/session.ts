@@ -1,5 +1,6 @@
 import type { Session } from "../../lib/contracts/directory.ts";
 import type { OperationsOf, RequestInput, ResponseOf, ServiceWithOperations } from "../../lib/contracts/operations.ts";
+import type { CallOptions } from "../../lib/messaging/request-client.ts";
 import type { Bearer, DirectoryClient } from "../../lib/runtime/directory-client.ts";
 import type { Settings } from "../../lib/runtime/settings.ts";
 import type { Connection } from "./connection.ts";
@@ -22,7 +23,7 @@ export interface SignedInHub {
     service: S,
     operation: O,
     body: RequestInput<S, O>,
-    options?: { timeoutMs?: number },
+    options?: CallOptions,
   ): Promise<ResponseOf<S, O>>;
 }
 

@@ -5,7 +5,7 @@ import { parseValue } from "../../lib/contracts/parse.ts";
 import { checkProof } from "../client/check-proof.ts";
 import { EXIT, type Outcome } from "../client/outcome.ts";
 import { list, localTime, plain, proofText, table } from "../client/print.ts";
-import { startSpinner } from "../client/spinner.ts";
+import { startProgress } from "../client/progress.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { typedCount } from "../client/usage.ts";
 
@@ -91,11 +91,12 @@ export async function runVerify(terminal: Terminal, options: VerifyOptions): Pro
   const { withHub } = await import("../client/session.ts");
   const report = await withHub(terminal.env, async (hub) => {
     const { size } = await hub.call(book, "book-head", {});
-    const spinner = startSpinner(terminal.stderr, `reading ${size} records of the book ${book}`);
+    const bar = await startProgress(terminal.stderr, `records of the book ${book}`, size);
+    const onProgress = (done: number) => bar.update(done, "");
     try {
-      return await hub.call(book, "book-verify", {}, { timeoutMs: VERIFY_TIMEOUT_MS });
+      return await hub.call(book, "book-verify", {}, { timeoutMs: VERIFY_TIMEOUT_MS, onProgress });
     } finally {
-      spinner.stop();
+      bar.stop();
     }
   });
   return { data: report, text: reportText(report), exit: report.ok ? EXIT.done : EXIT.no };

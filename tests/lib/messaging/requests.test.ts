@@ -111,6 +111,42 @@ describe.each(PLAIN_BROKERS)("requests over $name", ({ start }) => {
     ]);
   });
 
+  it("tell how far they have come, at most four times a second, and nothing after the last word", async () => {
+    const { url } = await start();
+    let late = () => {};
+    const { clock } = await serveFleet(await connect(url, "fleet"), {
+      "machine-list": async (_body, _caller, report) => {
+        for (let done = 1; done <= 10; done += 1) {
+          clock.now += 100;
+          report(done, 10);
+        }
+        late = () => {
+          clock.now += 1000;
+          report(10, 10);
+        };
+        return [ROW];
+      },
+    });
+    const seen: [number, number][] = [];
+    const link = await connect(url, "ana");
+    const { answers } = await raw(link);
+    const onProgress = (done: number, of: number) => seen.push([done, of]);
+    expect(await ask(link).call("fleet", "machine-list", {}, { onProgress })).toEqual([ROW]);
+    expect(seen).toEqual([
+      [3, 10],
+      [6, 10],
+      [9, 10],
+    ]);
+    late();
+    // The same again, answered as the first was: whatever was sent before has come.
+    expect(await ask(link).call("fleet", "machine-list", {})).toEqual([ROW]);
+    expect(answers.value.map((answer) => (answer as { status: string }).status)).toEqual([
+      ...Array(3).fill("progress"),
+      "ok",
+      "ok",
+    ]);
+  });
+
   it("are asked again after the broker was killed, and done once", async () => {
     const broker = await start();
     const began = watch(0);
@@ -259,6 +295,19 @@ describe("a request", () => {
     const { url } = await startAedes();
     const answer = ask(await connect(url, "ana")).call("fleet", "machine-list", {}, { timeoutMs: 50 });
     await expect(answer).rejects.toMatchObject({ code: "timeout" });
+  });
+
+  it("that tells how far it has come is given more time", async () => {
+    const link = fakeLink("ana");
+    const timers = fakeTimers();
+    const o = { link, user: "ana", session: "s1", newId: () => "q1", now: () => NOW, after: timers.after };
+    const answer = createRequester(o).call("fleet", "machine-list", {}, { timeoutMs: 5000 });
+    await settled();
+    expect([timers.next(), timers.next()]).toEqual([2000, 2000]);
+    link.deliver("responses/ana/s1/q1", { v: 1, status: "progress", done: 1, of: 3 });
+    expect([timers.next(), timers.next()]).toEqual([2000, 2000]);
+    link.deliver("responses/ana/s1/q1", { v: 1, status: "ok", data: [] });
+    expect(await answer).toEqual([]);
   });
 
   it("without a connection all the time ends as not reachable", async () => {

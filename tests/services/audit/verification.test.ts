@@ -104,3 +104,21 @@ describe("the nightly verification", () => {
     await expect(stop()).resolves.toBeUndefined();
   });
 });
+
+it("everybody who asked is told how far the one verification has come", async () => {
+  const seen: string[] = [];
+  let go = () => {};
+  const verification = createVerification({
+    verify: async (onProgress) => {
+      await new Promise<void>((resolve) => (go = resolve));
+      onProgress(2, 3);
+      return report();
+    },
+    tell: async () => undefined,
+    onUntold: () => expect.unreachable("it was told"),
+  });
+  const both = ["a", "b"].map((who) => verification.run(CAUSE, (done, size) => seen.push(`${who} ${done}/${size}`)));
+  go();
+  expect(await Promise.all(both)).toEqual([report(), report()]);
+  expect(seen).toEqual(["a 2/3", "b 2/3"]);
+});
