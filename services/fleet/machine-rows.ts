@@ -12,7 +12,7 @@ export type MachineHandlers = {
 
 /**
  * Answers which machines there are and how they do. Who exists comes from the directory, online from presence alone,
- * figures from the summary; what nobody said is null.
+ * figures from the summary; what nobody said is null. A revoked machine is listed as that, so that it can be let in again.
  */
 export function createMachineHandlers(o: {
   machines: () => Iterable<Principal>;
@@ -20,7 +20,7 @@ export function createMachineHandlers(o: {
   signs: Pick<SignsOfLife, "summary">;
   now: () => number;
 }): MachineHandlers {
-  const registered = () => [...o.machines()].filter((one) => one.kind === "machine" && one.active);
+  const registered = () => [...o.machines()].filter((one) => one.kind === "machine");
 
   function rowOf(principal: Principal): MachineRow {
     const presence = o.register.presence(principal.name);
@@ -28,9 +28,9 @@ export function createMachineHandlers(o: {
     const fresh = known !== undefined && known.heardAt !== null && o.now() - known.heardAt <= FRESH_FOR;
     return {
       id: principal.name,
-      online: presence?.online ?? false,
+      online: principal.active && (presence?.online ?? false),
       since: presence?.since ?? null,
-      why: presence?.why ?? null,
+      why: principal.active ? (presence?.why ?? null) : "revoked",
       rateHz: fresh ? known.summary.status.rateMilliHz / 1000 : null,
       waiting: known?.summary.outbox.reduce((sum, outbox) => sum + outbox.waiting, 0) ?? null,
       app: presence?.app ?? known?.summary.app ?? null,

@@ -86,11 +86,11 @@ async function judgeKeys(data: string, platform: NodeJS.Platform): Promise<Findi
 /** Everything below the data folder that is a secret: private keys, the door's keys, the local administrator's. */
 async function keyFiles(data: string): Promise<string[]> {
   const names = await readdir(data, { recursive: true, withFileTypes: true });
-  const { localAdmin } = foldersOf(data);
+  const { localAdmin, consoleForwarding } = foldersOf(data);
   return names
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((file) => file.endsWith(".key") || file === localAdmin)
+    .filter((file) => file.endsWith(".key") || file === localAdmin || file === consoleForwarding)
     .toSorted();
 }
 

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
+import type { Directory } from "../../../broker/directory/directory.ts";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import { SESSION_LIMITS } from "../../../broker/directory/sessions.ts";
 import { LOCAL_ADMIN } from "../../../lib/contracts/directory.ts";
 import { createKey, type KeyPair } from "../../../lib/runtime/keys.ts";
 import { signToken } from "../../../lib/runtime/token.ts";
-import { LOCAL_KEY, PLANT, testDirectory, type TestDirectory } from "../../support/directory.ts";
+import { LOCAL_KEY, PLANT, stagedEvents, testDirectory, type TestDirectory } from "../../support/directory.ts";
 
 const REFUSED = { refused: "bad_credentials" };
 const HERE = "127.0.0.1";
@@ -71,6 +72,30 @@ describe("a person", () => {
       clock.now += SESSION_LIMITS.idleMs - 1;
     }
     expect(await present("maria", given)).toEqual(REFUSED);
+  });
+
+  it.each([
+    ["is locked", (directory: Directory) => directory.people.lock(BY_DIRECTORY, "maria")],
+    [
+      "gets another password",
+      (directory: Directory) => directory.people.setPassword(BY_DIRECTORY, "maria", "new horse"),
+    ],
+  ])("who %s while the password is being checked is not in at the end of it", async (_what, change) => {
+    const { directory, present } = await withPeople();
+    const given = { user: "maria", password: "correct horse", address: HERE };
+    const tries = await Promise.allSettled([
+      directory.signIn(given, "test"),
+      change(directory),
+      directory.signIn(given, "test"),
+      present("maria", "correct horse"),
+    ]);
+    expect(directory.sessions.list()).toEqual([]);
+    expect(await present("maria", "correct horse")).toEqual(REFUSED);
+    // A session that was begun before is told of, and so is its end.
+    const types = (await stagedEvents(directory)).map(({ event }) => event.type);
+    const count = (type: string) => types.filter((one) => one === type).length;
+    expect(count("session.ended")).toBe(count("session.started"));
+    expect(tries[1]?.status).toBe("fulfilled");
   });
 
   it("cannot choose a password that has the form of a token", async () => {

@@ -8,7 +8,11 @@ import { NOW, presence, summary } from "./samples.ts";
 function setUp() {
   const clock = { now: NOW };
   const signs = createSignsOfLife(() => clock.now);
-  const present = new Map([["press-01", presence()]]);
+  const present = new Map([
+    ["press-01", presence()],
+    // Said before it was revoked, and not corrected yet.
+    ["press-09", presence()],
+  ]);
   const machines = [
     principal("press-02", "machine", { speaksFor: ["oven-1"] }),
     principal("press-01", "machine", { credential: "key" }),
@@ -27,7 +31,7 @@ function setUp() {
 }
 
 describe("the rows of machines", () => {
-  it("are those that are registered and active, by name, with what is known of each", async () => {
+  it("are those that are registered, by name, with what is known of each", async () => {
     const { handlers, signs } = setUp();
     signs.heard("press-01", summary(), false);
     const rows = await handlers["machine-list"]();
@@ -56,6 +60,7 @@ describe("the rows of machines", () => {
         speaksFor: ["oven-1"],
       }),
       expect.objectContaining({ id: "press-03", credential: "none" }),
+      expect.objectContaining({ id: "press-09", online: false, why: "revoked" }),
     ]);
   });
 
