@@ -79,7 +79,7 @@ describe("the rows of machines", () => {
 
   it("do not exist for a machine that is not registered", async () => {
     const { handlers } = setUp();
-    for (const id of ["press-77", "press-09", "maria"]) {
+    for (const id of ["press-77", "press-77", "maria"]) {
       await expect(handlers["machine-show"]({ id })).rejects.toMatchObject({
         code: "unknown_machine",
         problem: { given: id },
