@@ -59,7 +59,7 @@ export type HubOptions = {
   onAccess?: OnAccess;
   /** An Aedes persistence; in memory unless told: retained messages and sessions end with the hub. */
   persistence?: unknown;
-  /** Time that a connection has until its CONNECT is in; 5 s unless told. */
+  /** Time that a connection has until its CONNECT is in, and a WebSocket for its handshake before that; 5 s unless told. */
   connectTimeoutMs?: number;
   /** How often `$SYS/broker/…` is renewed; 10 s unless told. */
   systemTopicsMs?: number;
@@ -301,6 +301,7 @@ async function openWebSocket(o: HubOptions, gate: ConnectionGate, handle: (conne
     host: o.host,
     port: o.wsPort,
     firstMessageBytes: FIRST_MESSAGE_BYTES,
+    handshakeMs: o.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     gate,
     forwarder: o.forwarder ?? null,
     handle,

@@ -11,8 +11,8 @@ const SUBPROTOCOL = "mqtt";
 const PATHS = new Set(["/", "/mqtt"]);
 /** RFC 6455 §7.4.1, by the IANA registry: the server is overloaded. */
 const TRY_AGAIN_LATER = 1013;
-/** Time for the request of the handshake to be in. */
-const HANDSHAKE_MS = 5000;
+/** How often connections whose handshake is late are looked for, in the time that it has. */
+const LOOKS = 5;
 
 export interface WebSocketPort {
   readonly port: number;
@@ -33,6 +33,8 @@ export async function startWebSocketPort(o: {
   host: string;
   port: number;
   firstMessageBytes: number;
+  /** Time for the request of the handshake to be in. */
+  handshakeMs: number;
   gate: Pick<ConnectionGate, "enter" | "becomes">;
   /** The secret by which the console is known; null where none is believed. */
   forwarder: string | null;
@@ -46,7 +48,11 @@ export async function startWebSocketPort(o: {
     handleProtocols: () => SUBPROTOCOL,
   });
   const server = createServer(
-    { headersTimeout: HANDSHAKE_MS, requestTimeout: HANDSHAKE_MS, connectionsCheckingInterval: HANDSHAKE_MS / 5 },
+    {
+      headersTimeout: o.handshakeMs,
+      requestTimeout: o.handshakeMs,
+      connectionsCheckingInterval: o.handshakeMs / LOOKS,
+    },
     (_request, response) => {
       response.writeHead(426, { upgrade: "websocket", connection: "close", "content-type": "text/plain" });
       response.end("MQTT over WebSocket: ask with the subprotocol mqtt.\n");

@@ -96,6 +96,23 @@ describe("connections that say nothing", () => {
     expect(hub.connected()).toBe(2);
   });
 
+  it("or drip their handshake or say nothing after it are ended on the WebSocket port too", async () => {
+    const { hub } = await startPlainHub(USERS, { wsPort: 0, connectTimeoutMs: 200 });
+    const url = new URL(hub.wsUrl ?? "");
+    const bare = [1, 2].map(() => connectTcp(Number(url.port), url.hostname));
+    const [silent, slow] = bare;
+    for (const socket of bare) {
+      socket.on("error", () => undefined);
+      onTestFinished(() => void socket.destroy());
+    }
+    slow?.write("GET /mqtt HTTP/1.1\r\nhost: hub\r\nx-never-ending: ");
+    const dripping = setInterval(() => slow?.write("a"), 20);
+    onTestFinished(() => clearInterval(dripping));
+    const shaken = new WebSocket(url, "mqtt");
+    const ended = [once(shaken, "close"), ...[silent, slow].map((socket) => once(socket?.resume() ?? shaken, "close"))];
+    expect(await Promise.all(ended)).toHaveLength(3);
+  });
+
   it("on the WebSocket port count as well, before the handshake and after it", async () => {
     const { hub, access } = await startPlainHub(USERS, { wsPort: 0, connectionLimits: { loopback: 2 } });
     const url = new URL(hub.wsUrl ?? "");
