@@ -1,3 +1,4 @@
+import type { Packet } from "mqtt-packet";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
 import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
@@ -9,6 +10,7 @@ import { createKey } from "../../lib/runtime/keys.ts";
 import { FORWARDED_BY } from "../../lib/runtime/secret-file.ts";
 import { unseal } from "../../lib/storage/sealing.ts";
 import { startAccessPlant } from "../support/access-plant.ts";
+import { connectPacket, isConnack, openRaw } from "../support/raw-mqtt.ts";
 import { SILENT } from "../support/silent.ts";
 
 /* What the hub sees of access, from a connection to a record that an auditor reads. */
@@ -107,6 +109,29 @@ it("a takeover, refused packets and a connection that was cut are each on record
   expect(await records("connection.ended")).toMatchObject([
     { event: { obj: { kind: "machine", key: "press-07" }, payload: { what: "frame-refused", by: "too_large" } } },
   ]);
+});
+
+it("a reader that does not keep up is on record when it is cut off", async () => {
+  const { hub, records, connect } = await startAccessPlant({ outletLimits: { queuedBytes: 300_000 } });
+  const { sub } = await hub.addPerson("ines", "inspector");
+  const { secret } = await hub.addDevice("press-07");
+  const slow = await openRaw(hub.url);
+  onTestFinished(() => void slow.socket.destroy());
+  slow.send(connectPacket("ines", { password: Buffer.from("ines-password") }));
+  await slow.next(isConnack);
+  slow.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "machines/#", qos: 1 }] });
+  await slow.next((packet): packet is Packet => packet.cmd === "suback");
+  slow.socket.pause();
+  const machine = await connect("press-07", secret);
+  onTestFinished(() => machine.endAsync(true));
+  while (hub.hub.counters.tooSlow === 0) {
+    await machine.publishAsync("machines/press-07/summary", "x".repeat(60_000), { qos: 1 });
+  }
+  await vi.waitFor(async () =>
+    expect(await records("connection.ended")).toMatchObject([
+      { event: { obj: { kind: "person", key: sub }, payload: { what: "too-slow", by: "too_slow", whose: sub } } },
+    ]),
+  );
 });
 
 it("everything that happens to access is on record: who did it, to whom, and why", async () => {

@@ -73,6 +73,7 @@ export async function startTestHub(
     sessionLimits?: SessionLimits;
     persistence?: HubOptions["persistence"];
     connectionLimits?: HubOptions["connectionLimits"];
+    outletLimits?: HubOptions["outletLimits"];
     /** Told besides {@link TestHub.access}. */
     onAccess?: OnAccess;
     onRefusedRequest?: OnRefusedRequest;
@@ -105,6 +106,7 @@ export async function startTestHub(
     port: o.port ?? 0,
     authenticator: directory.credentials,
     forwarder,
+    ...(o.outletLimits === undefined ? {} : { outletLimits: o.outletLimits }),
     ...(o.connectionLimits === undefined ? {} : { connectionLimits: o.connectionLimits }),
     log: SILENT,
     onAccess: (event) => {
