@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../lib/contracts/errors.ts";
+import { type MessageClass, newClassCounts } from "./message-classes.ts";
 import type { EndedBecause } from "./live-connections.ts";
 
 /**
@@ -43,12 +44,14 @@ export type HubCounters = {
   skipped: number;
   dropped: number;
   tooSlow: number;
+  /** `received` by what it is about, without what takes the status lane. */
+  receivedBy: Record<MessageClass, number>;
   refused: { signIn: number; connection: number; publish: number; subscribe: number; frame: number };
 };
 
 export function newCounters(): HubCounters {
   const refused = { signIn: 0, connection: 0, publish: 0, subscribe: 0, frame: 0 };
-  return { received: 0, sent: 0, skipped: 0, dropped: 0, tooSlow: 0, refused };
+  return { received: 0, sent: 0, skipped: 0, dropped: 0, tooSlow: 0, receivedBy: newClassCounts(), refused };
 }
 
 /** The same, counted before it is passed on. */

@@ -2,6 +2,7 @@ import type { AedesOptions, Client, PublishPacket } from "aedes";
 import type { HubCounters, OnAccess } from "./access-events.ts";
 import type { Access } from "./access.ts";
 import { addressOf } from "./connect.ts";
+import { classOf } from "./message-classes.ts";
 import type { PublishOrder } from "./publish-order.ts";
 
 /** Where refused publishes go: no rule covers it, and wildcards do not match a first level with `$` [MQTT-4.7.2-1]. */
@@ -41,6 +42,7 @@ export function authorizeHooks(o: {
       }
       const { access, order } = connection;
       o.counters.received += 1;
+      o.counters.receivedBy[classOf(packet.topic)] += 1;
       const { topic } = packet;
       if (!access.mayPublish(topic)) {
         toSink(packet);

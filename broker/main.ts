@@ -10,6 +10,8 @@ import { type ProcessContext, runProcess } from "../lib/runtime/process.ts";
 import { createRefusals } from "../lib/runtime/refusals.ts";
 import { loadOrCreateSecret } from "../lib/runtime/secret-file.ts";
 import { createTokens } from "../lib/runtime/token.ts";
+import { watchAlarms } from "../lib/runtime/alarms.ts";
+import { outboxFigures } from "../lib/storage/figures.ts";
 import { Outbox } from "../lib/storage/outbox.ts";
 import { pruneRegularly } from "../lib/storage/prune-regularly.ts";
 import { Store } from "../lib/storage/store.ts";
@@ -21,11 +23,16 @@ import { directoryRoutes, type OnRefusedRequest } from "./directory/http.ts";
 import { openDirectoryOf } from "./directory/stores.ts";
 import { keepSessions } from "./keep-sessions.ts";
 import { followDirectory } from "./live-effect.ts";
-import { startHub } from "./start-hub.ts";
+import { connectionLimits, openFilesLimit } from "./connection-limits.ts";
+import { diskCheck, hubAlarms } from "./hub-alarms.ts";
+import { hubMetrics } from "./hub-metrics.ts";
+import { type Hub, startHub } from "./start-hub.ts";
 
 /** How late the end of a session may be noticed. */
 const SESSIONS_EVERY_MS = 60_000;
 const LINK_TIMEOUT_MS = 10_000;
+/** How often it is looked whether an alarm has to be raised. */
+const LOOK_EVERY_MS = 5000;
 /** What stands in the hub's own events. */
 const APP = `broker@${manifest.version}`;
 
@@ -94,6 +101,7 @@ async function start(context: ProcessContext): Promise<void> {
   // Whoever starts after this finds every principal announced.
   await link.whenConnected({ timeoutMs: LINK_TIMEOUT_MS });
 
+  watchOver(context, hub, directory, [directory.outbox, book.outbox]);
   health.check("hub", () => hub.listening() || "the hub does not listen");
   health.check("websocket", () => hub.listeningOnWebSocket() || "the hub does not listen for WebSocket connections");
   health.check("directory", () => directoryOpen || "the directory is closed");
@@ -103,6 +111,34 @@ async function start(context: ProcessContext): Promise<void> {
     book.ofRequest(refused);
   };
   health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused, forwarder }));
+}
+
+/** Figures for Prometheus, alarms below `$SYS/broker/alarm/`, and whether there is room on the disk. */
+function watchOver(
+  { settings, folders, log, health, onStop }: ProcessContext,
+  hub: Hub,
+  directory: Directory,
+  outboxes: Outbox[],
+): void {
+  const stores = { directory: folders.directory, "people-keys": folders.peopleKeys, access: folders.access };
+  const principalOf = (name: string) => directory.register.principal(name);
+  health.metrics.add(...hubMetrics({ hub, principalOf, folders: stores }), ...outboxFigures(outboxes, Date.now));
+
+  const room = diskCheck({ folder: folders.data, floorBytes: settings.diskFloorBytes, everyMs: LOOK_EVERY_MS });
+  onStop(() => room.stop());
+  health.check("disk", room.check);
+
+  const { total } = connectionLimits(settings.connectionLimits, openFilesLimit);
+  const alarms = watchAlarms({
+    rules: hubAlarms({ hub, folder: folders.data, diskBytes: settings.diskAlarmBytes, connectionsTotal: total }),
+    tell: (name, state) => hub.show(`alarm/${name}`, state === null ? "" : JSON.stringify(state)),
+    metrics: health.metrics,
+    log,
+    now: Date.now,
+    everyMs: LOOK_EVERY_MS,
+  });
+  onStop(() => alarms.stop());
+  health.showAlarms(() => alarms.raised().map(({ message }) => message));
 }
 
 /** Opens the book-keeping of access on its own store, so that a flood of refusals never waits for the directory's. */

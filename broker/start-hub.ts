@@ -78,6 +78,10 @@ export interface Hub {
   connected(): number;
   /** What the status lane did; null when it is switched off. */
   lane(): (LaneCounters & { readersBehind: number }) | null;
+  /** Topics with a retained message. */
+  retained(): number;
+  /** Publishes a retained message of the hub's own at `$SYS/broker/<name>`; an empty one clears it. */
+  show(name: string, text: string): void;
   /** Every connection that is admitted now. */
   live(): LiveConnection[];
   /**
@@ -241,6 +245,8 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     counters,
     connected: () => registered.size,
     lane: laneCounters,
+    retained: () => stored.retained(),
+    show: (name, text) => publish({ topic: `$SYS/broker/${name}`, payload: text, qos: 0, retain: true }),
     live: live.all,
     disconnect: live.disconnect,
     refresh: (name) => storedSessions.refresh(name, accessOfName(name)),

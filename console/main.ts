@@ -5,9 +5,9 @@ import { loadOrCreateSecret } from "../lib/runtime/secret-file.ts";
 import { listen } from "./listen.ts";
 import { createConsole } from "./server.ts";
 
-await runProcess("console", async ({ settings, folders, log, onStop }) => {
+await runProcess("console", async ({ settings, folders, log, health, onStop }) => {
   const forwarder = await loadOrCreateSecret(folders.consoleForwarding, randomBytes);
-  const app = createConsole({ runFiles: () => listRunFiles(settings.data), forwarder, fetch });
+  const app = createConsole({ runFiles: () => listRunFiles(settings.data), forwarder, metrics: health.metrics, fetch });
   const mqtt = { hub: { host: settings.host, port: settings.wsPort }, forwarder, log };
   const server = await listen(app, { host: settings.host, port: settings.httpPort, mqtt });
   onStop(() => server.close());

@@ -4,7 +4,7 @@ import type { RunFile } from "../lib/runtime/run-files.ts";
 export const REQUIRED_PROCESSES = ["broker", "audit", "production", "fleet"] as const;
 
 /** What one process says about itself. `why` is there when it could not be asked or is not there. */
-export type ProcessState = { name: string; ready: boolean; checks?: unknown; why?: string };
+export type ProcessState = { name: string; ready: boolean; checks?: unknown; alarms?: unknown; why?: string };
 export type PlantReadiness = { ready: boolean; processes: ProcessState[] };
 
 const TIMEOUT_MS = 1000;
@@ -34,9 +34,9 @@ function notRunning(name: string): ProcessState {
 async function askOne(file: RunFile, fetch: typeof globalThis.fetch, timeoutMs: number): Promise<ProcessState> {
   try {
     const answer = await fetch(new URL("/readyz", file.url), { signal: AbortSignal.timeout(timeoutMs) });
-    const state = (await answer.json()) as { name?: unknown; ready?: unknown; checks?: unknown };
+    const state = (await answer.json()) as { name?: unknown; ready?: unknown; checks?: unknown; alarms?: unknown };
     if (state.name !== file.name) return { name: file.name, ready: false, why: "another program has its port" };
-    return { name: file.name, ready: answer.ok && state.ready === true, checks: state.checks };
+    return { name: file.name, ready: answer.ok && state.ready === true, checks: state.checks, alarms: state.alarms };
   } catch (error) {
     const late = error instanceof Error && error.name === "TimeoutError";
     return { name: file.name, ready: false, why: late ? `no answer within ${timeoutMs} ms` : "it does not answer" };

@@ -1,7 +1,9 @@
 import { Hono } from "hono";
 import type { Problem } from "../lib/contracts/errors.ts";
+import { type Metrics, METRICS_TYPE } from "../lib/runtime/metrics.ts";
 import type { RunFile } from "../lib/runtime/run-files.ts";
 import { forwardDirectory } from "./forward.ts";
+import { gatherMetrics } from "./gather-metrics.ts";
 import { askProcesses } from "./readiness.ts";
 
 /** What the console's server answers to, for people and programs that ask its root. */
@@ -10,6 +12,7 @@ const INDEX = {
   offers: {
     "GET /healthz": "200 while this server runs",
     "GET /readyz": "200 when every process of the hub is ready, else 503; lists each one",
+    "GET /metrics": "the figures of all processes for Prometheus",
     "/mqtt": "MQTT 3.1.1 over WebSocket, handed on to the hub",
     "/directory/*": "the directory: sessions, set-up, users, machines, time",
   },
@@ -24,11 +27,13 @@ const NO_WEBSOCKET: Problem = {
  * The console's server: health over all processes and the way to the directory.
  *
  * @param o.runFiles - the run files of the hub's processes at this moment; each names a health server on loopback.
+ * @param o.metrics - those of the console itself; `/metrics` joins them with those of all processes.
  * @param o.forwarder - the secret that shows the hub that the console names an address.
  */
 export function createConsole(o: {
   runFiles: () => RunFile[];
   forwarder: string;
+  metrics: Pick<Metrics, "text">;
   fetch: typeof globalThis.fetch;
 }): Hono {
   const app = new Hono();
@@ -42,6 +47,10 @@ export function createConsole(o: {
   app.get("/readyz", async (context) => {
     const state = await askProcesses(o);
     return context.json(state, state.ready ? 200 : 503);
+  });
+  app.get("/metrics", async (context) => {
+    context.header("content-type", METRICS_TYPE);
+    return context.body(await gatherMetrics({ ...o, own: o.metrics }));
   });
   app.get("/mqtt", (context) => {
     context.header("upgrade", "websocket");

@@ -12,6 +12,7 @@ import { type KeyPair, loadOrCreateKey } from "../lib/runtime/keys.ts";
 import { readPlant } from "../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../lib/runtime/process.ts";
 import { readRunFile } from "../lib/runtime/run-files.ts";
+import { outboxFigures, storeFigures } from "../lib/storage/figures.ts";
 import { Outbox } from "../lib/storage/outbox.ts";
 import { Store } from "../lib/storage/store.ts";
 import { breathe } from "./breathe.ts";
@@ -34,7 +35,8 @@ import { agentStarted, type Moment } from "./own-events.ts";
 import { createPresence } from "./presence/presence.ts";
 import { afterTimeout, createRepeats } from "./presence/repeats.ts";
 import { goFirst } from "./priority.ts";
-import { createRateMeter, type RateMeter } from "./status/rate-meter.ts";
+import { createRateMeter, type Rate, type RateMeter } from "./status/rate-meter.ts";
+import { statusFigures } from "./status/status-figures.ts";
 import { createStatusFrame, type StatusFrame, UNKNOWN_STATUS } from "./status/status-frame.ts";
 import { createStatusLane, type StatusLane } from "./status/status-lane.ts";
 import { catchUpOf, millisecondTimer, startTicker } from "./status/ticker.ts";
@@ -108,6 +110,7 @@ async function openOutboxes(context: ProcessContext, { machine, key }: Self): Pr
   const options = { store, name: machine, app: APP, sign: signer, random, now: Date.now };
   const entries = await Outbox.open({ ...options, book: "production" });
   const acts = await Outbox.open({ ...options, book: "audit" });
+  context.health.metrics.add(...outboxFigures([entries, acts], Date.now), ...storeFigures({ outbox: store }));
   return { store, entries, acts };
 }
 
@@ -194,13 +197,15 @@ function startSummary(
   },
 ): void {
   const load = createLoadMeter(ownProcess);
+  let rate: Rate | null = null;
+  context.health.metrics.add(...statusFigures(() => rate));
   const topic = topics.summary(machine);
   const publish = () => {
     const summary = summaryOf({
       identity: { app: APP, host },
       t: Date.now(),
       uptimeS: { agent: Math.floor(process.uptime()), host: Math.floor(uptime()) },
-      rate: o.status.meter.take(clock()),
+      rate: (rate = o.status.meter.take(clock())),
       skipped: o.status.lane.skipped(),
       outboxes: o.reports(),
       clock: o.clockState(),

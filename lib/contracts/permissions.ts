@@ -28,6 +28,7 @@ const LIVE = [
   "machines/+/witness/+/alarm",
   "production/#",
   "books/+/checkpoint",
+  "services/+/alarms/+",
   "$SYS/broker/#",
 ] as const;
 
@@ -64,7 +65,7 @@ const machine: Rule = {
 
 /** What every service may do under its own name. */
 const anyService: Rule = {
-  publish: ["services/%u/events/+", "responses/+/+/+"],
+  publish: ["services/%u/events/+", "services/%u/alarms/+", "responses/+/+/+"],
   subscribe: ["services/%u/receipts/+", "requests/+/+/%u/+/+", "directory/principals/+"],
   hidden: [],
 };

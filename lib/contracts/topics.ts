@@ -25,6 +25,7 @@ export const topics = {
   request: (user: string, session: string, service: string, operation: string, request: string) =>
     `requests/${user}/${session}/${service}/${operation}/${request}`,
   response: (user: string, session: string, request: string) => `responses/${user}/${session}/${request}`,
+  alarm: (service: string, alarm: string) => `services/${service}/alarms/${alarm}`,
   principal: (name: string) => `directory/principals/${name}`,
 } as const;
 

@@ -4,12 +4,14 @@ import { createAdaptorServer } from "@hono/node-server";
 import { Hono } from "hono";
 import { RastroError } from "../contracts/errors.ts";
 import type { Logger } from "./log.ts";
+import { createMetrics, type Metrics, METRICS_TYPE } from "./metrics.ts";
 import { codeOf } from "./new-file.ts";
 
 /** True when the part works, else one sentence that says why not. */
 export type Check = () => true | string;
 
-export type Readiness = { ready: boolean; name: string; checks: Record<string, true | string> };
+/** `alarms` are what an operator should know of while everything still works. */
+export type Readiness = { ready: boolean; name: string; checks: Record<string, true | string>; alarms: string[] };
 
 export type Health = {
   /** Where the server listens: `http://127.0.0.1:<port>`. */
@@ -18,6 +20,10 @@ export type Health = {
   mount(routes: Hono): void;
   /** Adds or replaces what `/readyz` asks. */
   check(name: string, check: Check): void;
+  /** Says which alarms are raised, a sentence each. */
+  showAlarms(raised: () => string[]): void;
+  /** The figures of the process, at `/metrics`. */
+  readonly metrics: Metrics;
   readiness(): Readiness;
   close(): Promise<void>;
 };
@@ -26,7 +32,7 @@ const LOOPBACK_HOST = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/;
 
 /**
  * Starts the health server of a process, on loopback: `/healthz` says that the process runs, `/readyz` (200 or 503)
- * whether every check holds. Requests that name another host are refused, so that no page can reach it by a DNS name
+ * whether every check holds, `/metrics` the figures of the process for Prometheus. Requests that name another host are refused, so that no page can reach it by a DNS name
  * of its own that resolves to loopback.
  *
  * @param o.port - 0 or left out: any free port.
@@ -34,9 +40,11 @@ const LOOPBACK_HOST = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/;
  */
 export async function startHealth(o: { name: string; log: Logger; port?: number; routes?: Hono }): Promise<Health> {
   const checks = new Map<string, Check>();
-  const readiness = () => ask(o.name, checks);
+  const metrics = createMetrics(o.name);
+  let alarms: () => string[] = () => [];
+  const readiness = () => ask(o.name, checks, alarms());
   const mounted: Hono[] = o.routes ? [o.routes] : [];
-  const build = () => createApplication({ name: o.name, log: o.log, readiness, mounted });
+  const build = () => createApplication({ name: o.name, log: o.log, readiness, metrics, mounted });
   // Hono takes no route once it has served a request, and health is asked before a process has mounted its own.
   let app = build();
   const server = createAdaptorServer({ fetch: (request, env) => app.fetch(request, env) }) as Server;
@@ -48,6 +56,10 @@ export async function startHealth(o: { name: string; log: Logger; port?: number;
       app = build();
     },
     check: (name, check) => void checks.set(name, check),
+    showAlarms: (raised) => {
+      alarms = raised;
+    },
+    metrics,
     readiness,
     close: () => close(server),
   };
@@ -57,6 +69,7 @@ function createApplication(o: {
   name: string;
   log: Logger;
   readiness: () => Readiness;
+  metrics: Metrics;
   mounted: readonly Hono[];
 }): Hono {
   const app = new Hono();
@@ -69,6 +82,7 @@ function createApplication(o: {
     const state = o.readiness();
     return context.json(state, state.ready ? 200 : 503);
   });
+  app.get("/metrics", async (context) => context.body(await o.metrics.text(), 200, { "content-type": METRICS_TYPE }));
   app.onError((error, context) => {
     o.log.error({ err: error, path: context.req.path }, "a request of the health server failed");
     return context.json(
@@ -80,9 +94,9 @@ function createApplication(o: {
   return app;
 }
 
-function ask(name: string, checks: ReadonlyMap<string, Check>): Readiness {
+function ask(name: string, checks: ReadonlyMap<string, Check>, alarms: string[]): Readiness {
   const answers = [...checks].map(([part, check]) => [part, answerOf(check)] as const);
-  return { ready: answers.every(([, answer]) => answer === true), name, checks: Object.fromEntries(answers) };
+  return { ready: answers.every(([, answer]) => answer === true), name, checks: Object.fromEntries(answers), alarms };
 }
 
 function answerOf(check: Check): true | string {

@@ -28,6 +28,12 @@ export type Settings = {
   sessionIdleMs: number;
   /** A session ends so long after the sign-in, however much it is used, ms. */
   sessionMaxMs: number;
+  /** Free bytes of the data folder's disk below which an alarm is raised, and below which the hub is not ready. */
+  diskAlarmBytes: number;
+  diskFloorBytes: number;
+  /** What audit may be behind before an alarm is raised: the age of the oldest event in ms, and events. */
+  auditLagMs: number;
+  auditLagEvents: number;
   /** Port of this process's own health server. */
   healthPort: number;
   brokerUrl: string;
@@ -74,6 +80,14 @@ const whole = (unit: string, least: number, most: number) =>
     .transform(Number)
     .refine((value) => value >= least && value <= most, `${unit} from ${least} to ${most}`);
 
+const MIB = 1024 * 1024;
+const count = (unit: string, preset: number) =>
+  z
+    .string()
+    .regex(/^[1-9]\d{0,8}$/, `a whole number of ${unit} from 1 on`)
+    .transform(Number)
+    .default(preset);
+
 const Variables = z.object({
   RASTRO_DATA: z.string().default("./data"),
   RASTRO_HOST: z
@@ -94,6 +108,10 @@ const Variables = z.object({
   RASTRO_MAX_CONNECTIONS: ConnectionLimitsText.prefault(""),
   RASTRO_SESSION_IDLE_HOURS: whole("hours", 1, 8760).default(12),
   RASTRO_SESSION_MAX_DAYS: whole("days", 1, 3650).default(30),
+  RASTRO_DISK_ALARM_MIB: count("MiB", 2048),
+  RASTRO_DISK_FLOOR_MIB: count("MiB", 256),
+  RASTRO_AUDIT_LAG_SECONDS: count("seconds", 60),
+  RASTRO_AUDIT_LAG_EVENTS: count("events", 10_000),
   RASTRO_HEALTH_PORT: port(0),
   RASTRO_BROKER_URL: z
     .string()
@@ -131,6 +149,10 @@ export function readSettings(environment: Environment): Settings {
     connectionLimits: variables.RASTRO_MAX_CONNECTIONS,
     sessionIdleMs: variables.RASTRO_SESSION_IDLE_HOURS * HOUR,
     sessionMaxMs: variables.RASTRO_SESSION_MAX_DAYS * 24 * HOUR,
+    diskAlarmBytes: variables.RASTRO_DISK_ALARM_MIB * MIB,
+    diskFloorBytes: variables.RASTRO_DISK_FLOOR_MIB * MIB,
+    auditLagMs: variables.RASTRO_AUDIT_LAG_SECONDS * 1000,
+    auditLagEvents: variables.RASTRO_AUDIT_LAG_EVENTS,
     healthPort: variables.RASTRO_HEALTH_PORT,
     brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(variables.RASTRO_HOST, variables.RASTRO_MQTT_PORT),
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,

@@ -43,6 +43,10 @@ type Settled = { at: number; receipt: Receipt };
 export class Outbox {
   readonly book: BookName;
   readonly epoch: string;
+  /** Who sends from it. */
+  get name(): string {
+    return this.#o.name;
+  }
   readonly #o: OutboxOptions;
   readonly #listeners: (() => void)[] = [];
   #oldest: { dseq: number; at: string } | null = null;

@@ -33,6 +33,7 @@ export class Store {
   #writing: Promise<void> | null = null;
   #patience: NodeJS.Timeout | null = null;
   #closed = false;
+  readonly #written = { batches: 0, stages: 0, ms: 0, failures: 0 };
   #suspect = false;
 
   private constructor(database: Database, place: string) {
@@ -107,6 +108,11 @@ export class Store {
     this.#writing ??= Promise.resolve().then(() => this.#writeGroups());
   }
 
+  /** Since it was opened: batches on disk, the stages in them, the time that they took in ms, and batches that failed. */
+  get written(): Readonly<{ batches: number; stages: number; ms: number; failures: number }> {
+    return this.#written;
+  }
+
   /** Adds what has to happen after each batch and before its writes resolve. If it rejects, they reject. */
   afterCommit(hook: () => Promise<void>): void {
     this.#hooks.push(hook);
@@ -169,6 +175,7 @@ export class Store {
     }
     const members: Waiting[] = [];
     const group = this.#runStages(members);
+    this.#written.stages += members.length;
     settleAll(members, await this.#commit(group));
   }
 
@@ -202,10 +209,14 @@ export class Store {
   }
 
   async #writeBatch(operations: Operation[]): Promise<RastroError | null> {
+    const began = performance.now();
     try {
       await this.#database.batch(operations, { sync: true });
+      this.#written.batches += 1;
+      this.#written.ms += performance.now() - began;
       return null;
     } catch (cause) {
+      this.#written.failures += 1;
       this.#suspect = true;
       return this.#unusable("a batch could not be written", cause);
     }

@@ -11,6 +11,7 @@ import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
+import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { startAudit } from "./start-audit.ts";
 
@@ -59,4 +60,5 @@ async function start(context: ProcessContext): Promise<void> {
   });
   context.onStop(() => audit.close());
   for (const [name, check] of Object.entries(audit.checks)) health.check(name, check);
+  health.metrics.add(...bookFigures(audit.book), ...storeFigures({ [NAME]: store }));
 }

@@ -8,6 +8,7 @@ import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
+import { storeFigures } from "../../lib/storage/figures.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { startFleet } from "./start-fleet.ts";
 
@@ -50,4 +51,5 @@ async function start(context: ProcessContext): Promise<void> {
   });
   context.onStop(() => fleet.close());
   for (const [name, check] of Object.entries(fleet.checks)) health.check(name, check);
+  health.metrics.add(...storeFigures({ [NAME]: store }));
 }

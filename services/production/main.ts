@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { v7 as newId } from "uuid";
 import manifest from "../../package.json" with { type: "json" };
+import { topics } from "../../lib/contracts/topics.ts";
 import { sign } from "../../lib/ledger/signature.ts";
 import { openLink } from "../../lib/messaging/link.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
+import { watchAlarms } from "../../lib/runtime/alarms.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
@@ -12,12 +14,16 @@ import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { bookFigures, outboxFigures, storeFigures } from "../../lib/storage/figures.ts";
+import { auditLag } from "./audit-lag.ts";
 import { createSigner } from "./signer.ts";
 import { startProduction } from "./start-production.ts";
 
 const NAME = "production";
 const now = Date.now;
 const random = randomBytes;
+/** How often it is looked whether an alarm has to be raised. */
+const LOOK_EVERY_MS = 5000;
 
 await runProcess(NAME, start);
 
@@ -61,4 +67,22 @@ async function start(context: ProcessContext): Promise<void> {
   });
   context.onStop(() => production.close());
   for (const [name, check] of Object.entries(production.checks)) health.check(name, check);
+  health.metrics.add(
+    ...bookFigures(production.book),
+    ...outboxFigures([production.outbox], now),
+    ...storeFigures({ [NAME]: store }),
+  );
+  const alarms = watchAlarms({
+    rules: [auditLag({ outbox: production.outbox, ms: settings.auditLagMs, events: settings.auditLagEvents, now })],
+    tell: (alarm, state) => {
+      const text = state === null ? "" : JSON.stringify(state);
+      link.publish(topics.alarm(NAME, alarm), text, { qos: 1, retain: true }).catch(() => undefined);
+    },
+    metrics: health.metrics,
+    log,
+    now,
+    everyMs: LOOK_EVERY_MS,
+  });
+  context.onStop(() => alarms.stop());
+  health.showAlarms(() => alarms.raised().map(({ message }) => message));
 }

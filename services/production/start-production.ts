@@ -46,6 +46,8 @@ export type ProductionOptions = {
 export type Production = {
   book: Book;
   checks: Record<string, Check>;
+  /** What is told to audit, on its way. */
+  outbox: Outbox;
   /** Finishes what it has begun. Store and link stay the caller's to close. */
   close(): Promise<void>;
 };
@@ -98,6 +100,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
 
   return {
     book,
+    outbox,
     checks: {
       hub: () => o.link.connected || "not connected to the hub",
       book: () => book.damage === null || `the book takes no records: ${book.damage}`,

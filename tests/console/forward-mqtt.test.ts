@@ -10,11 +10,12 @@ import { startPlainHub } from "../support/plain-hub.ts";
 import { SILENT } from "../support/silent.ts";
 
 const FORWARDER = "what console and hub share";
+const NO_METRICS = { text: async () => "" };
 const USERS = { "ipc-01": "machine", eyes: "inspector" } as const;
 
 async function startConsole(hubPort: number, maximum?: number) {
   const hub = { host: "127.0.0.1", port: hubPort };
-  const server = await listen(createConsole({ runFiles: () => [], forwarder: FORWARDER, fetch }), {
+  const server = await listen(createConsole({ runFiles: () => [], forwarder: FORWARDER, metrics: NO_METRICS, fetch }), {
     host: "127.0.0.1",
     port: 0,
     mqtt: { hub, forwarder: FORWARDER, log: SILENT, ...(maximum === undefined ? {} : { maximum }) },

@@ -32,16 +32,20 @@ const processUp = (name: string, ready = true) =>
   http(() => ({ status: ready ? 200 : 503, body: { name, ready, checks: { store: ready || "the disk is full" } } }));
 
 const FORWARDER = "what console and hub share";
+const NO_METRICS = { text: async () => "" };
 
 function runFile(name: string, url: string): RunFile {
   return { name, pid: 1, url, startedAt: "2026-11-24T05:44:05.000Z" };
 }
 
 async function openConsole(files: RunFile[]): Promise<string> {
-  const server: Listening = await listen(createConsole({ runFiles: () => files, forwarder: FORWARDER, fetch }), {
-    host: "127.0.0.1",
-    port: 0,
-  });
+  const server: Listening = await listen(
+    createConsole({ runFiles: () => files, forwarder: FORWARDER, metrics: NO_METRICS, fetch }),
+    {
+      host: "127.0.0.1",
+      port: 0,
+    },
+  );
   cleanups.push(() => server.close());
   return `http://127.0.0.1:${server.port}`;
 }
@@ -194,7 +198,7 @@ test("the root lists what there is, and other paths say so", async () => {
 });
 
 test("a taken port is one sentence with what to do", async () => {
-  const app = createConsole({ runFiles: () => [], forwarder: FORWARDER, fetch });
+  const app = createConsole({ runFiles: () => [], forwarder: FORWARDER, metrics: NO_METRICS, fetch });
   const first = await listen(app, { host: "127.0.0.1", port: 0 });
   cleanups.push(() => first.close());
   await expect(listen(app, { host: "127.0.0.1", port: first.port })).rejects.toThrow(

@@ -36,7 +36,7 @@ describe("the health server", () => {
     health.check("store", () => true);
     expect(await get(health, "/readyz")).toEqual({
       status: 503,
-      body: { ready: false, name: "audit", checks: { link: "not connected", store: true } },
+      body: { ready: false, name: "audit", checks: { link: "not connected", store: true }, alarms: [] },
     });
     connected = true;
     expect(await get(health, "/readyz")).toMatchObject({ status: 200, body: { ready: true } });

@@ -56,7 +56,7 @@ describe("a process", () => {
     const file = readRunFile(program.data, "program");
     expect(file?.pid).toBe(program.child.pid);
     const answer = await fetch(`${file?.url}/readyz`);
-    expect(await answer.json()).toEqual({ ready: true, name: "program", checks: { process: true } });
+    expect(await answer.json()).toEqual({ ready: true, name: "program", checks: { process: true }, alarms: [] });
     program.child.kill("SIGTERM");
     expect(await program.ended).toBe(0);
     expect(said(program).filter((line) => line.startsWith("closed"))).toEqual([
