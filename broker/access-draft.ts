@@ -21,6 +21,8 @@ const TYPES: Readonly<Record<AccessEvent["kind"], EventType>> = {
   "frame-refused": "connection.ended",
   "too-slow": "connection.ended",
   disconnected: "connection.ended",
+  "queue-dropped": "queue.dropped",
+  "queue-ended": "queue.ended",
   "publish-refused": "packet.refused",
   "subscribe-refused": "packet.refused",
 };

@@ -6,8 +6,9 @@ import type { EndedBecause } from "./live-connections.ts";
  * What the hub saw of somebody's access: `admitted` a connection that is in, `taken-over` one that ended because the
  * same user came with the same client id, `sign-in-refused` credentials that do not fit, `connection-refused` a CONNECT
  * that broke a rule, `frame-refused` a connection ended for a frame beyond its bound, `too-slow` one ended because too
- * much waited for it, `disconnected` one that the hub ended because of what became of the session or the name, the
- * others one packet. `subject` is the topic, the filter, or what was wrong.
+ * much waited for it, `disconnected` one that the hub ended because of what became of the session or the name,
+ * `queue-dropped` a message that a persistent session was owed and will not get, `queue-ended` such a session whose
+ * client stayed away too long, the others one packet. `subject` is the topic, the filter, or what was wrong.
  */
 export type AccessEvent = {
   kind:
@@ -19,7 +20,9 @@ export type AccessEvent = {
     | "subscribe-refused"
     | "frame-refused"
     | "too-slow"
-    | "disconnected";
+    | "disconnected"
+    | "queue-dropped"
+    | "queue-ended";
   user: string | null;
   address: string;
   code: ErrorCode | null;

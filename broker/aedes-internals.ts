@@ -29,33 +29,24 @@ export type AedesClient = Client & {
   _will: ConnectPacket["will"] | null;
 };
 
-/** A queued subscription as the persistence reports it. */
-export type QueuedSubscription = { clientId: string; topic: string; qos: number };
-
 /** All that a persistence reads of a client. */
 export type StoredClient = { id: string };
+
+type PublishDone = (error?: Error | null) => void;
+
+/** aedes.js: the broker's own messages leave the client out. */
+export type BrokerPublish = (packet: PublishPacket, client: Client | PublishDone | null, done?: PublishDone) => void;
 
 /** aedes.js: the broker. */
 export type AedesBroker = {
   id: string;
   counter: number;
   clients: Record<string, AedesClient>;
-  publish(packet: PublishPacket, client: Client | null, done: (error?: Error | null) => void): void;
+  publish: BrokerPublish;
+  emit(event: "publish", packet: AedesPublishPacket, client: Client | null): boolean;
   mq: { emit(packet: AedesPublishPacket, done?: () => void): unknown };
   persistence: {
     storeRetained(packet: AedesPublishPacket): PromiseLike<void>;
-    createRetainedStreamCombi(filters: string[]): unknown;
-    outgoingUpdate(client: StoredClient, packet: PublishPacket): Promise<void>;
-    outgoingEnqueueCombi(subscriptions: QueuedSubscription[], packet: AedesPublishPacket): Promise<void>;
-    countOffline(): Promise<{ subsCount: number; clientsCount: number }>;
-    addSubscriptions(client: StoredClient, subscriptions: { topic: string; qos: number }[]): Promise<void>;
-    removeSubscriptions(client: StoredClient, topics: string[]): Promise<void>;
-    cleanSubscriptions(client: StoredClient): Promise<void>;
-    subscriptionsByClient(client: StoredClient): Promise<{ topic: string; qos: number }[]>;
-    outgoingStream(client: StoredClient): AsyncIterable<PublishPacket>;
-    outgoingClearMessageId(client: StoredClient, packet: PublishPacket): Promise<unknown>;
-    cleanIncoming?(client: StoredClient): Promise<void>;
-    /** Beyond the published interface: the clients that have something stored from before. */
-    clientIds?(): Iterable<string>;
+    outgoingClearMessageId(client: StoredClient, packet: { messageId?: number }): Promise<unknown>;
   };
 };

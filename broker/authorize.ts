@@ -51,7 +51,7 @@ export function authorizeHooks(o: {
       }
       // A closed connection publishes nothing but its will, which must not wait for packets that may never come through.
       if (client.closed) return done(null);
-      o.order.admit(order, packet, () => done(null));
+      o.order.admit(order, client, packet, done);
     },
 
     authorizeSubscribe(client, subscription, done) {

@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { type AccessEvent, type HubCounters, type OnAccess } from "./access-events.ts";
 import type { Access } from "./access.ts";
-import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
+import type { AedesClient } from "./aedes-internals.ts";
 import { addressOf } from "./connect.ts";
 import { deliverOnce } from "./deliver-once.ts";
 import type { BadFrame } from "./frame-guard.ts";
@@ -33,7 +33,10 @@ export interface Connections {
 type ForcedEnd = Pick<AccessEvent, "kind" | "code" | "subject" | "why">;
 
 export function createConnections(o: {
-  broker: () => AedesBroker;
+  /** What the broker calls itself in packets. */
+  brokerId: () => string;
+  /** Whether a message id belongs to a stored message that the client has not acknowledged. */
+  isTaken: (client: AedesClient, messageId: number) => boolean;
   accessOf: (client: AedesClient) => Access | undefined;
   turn: Turn;
   /** Whether somebody gets only the newest of a topic, at their view rate. */
@@ -74,10 +77,9 @@ export function createConnections(o: {
       conn.onTooLarge(() => end(client, { kind: "frame-refused", code: "too_large", subject: "WebSocket message" }));
     },
     attach(client) {
-      const { persistence, id } = o.broker();
       const outlet = createOutlet({
         client,
-        persistence,
+        isTaken: (messageId) => o.isTaken(client, messageId),
         frameOf,
         turn: o.turn,
         thins: (topic) => o.thins(client, topic),
@@ -89,7 +91,7 @@ export function createConnections(o: {
       outlets.set(client, outlet);
       client.deliver0 = outlet.send0;
       client.deliverQoS = outlet.sendQoS;
-      deliverOnce(client, id, (topic) => o.accessOf(client)?.mayReceive(topic) === true);
+      deliverOnce(client, o.brokerId(), (topic) => o.accessOf(client)?.mayReceive(topic) === true);
     },
     admit(client) {
       const conn: Duplex = client.conn;

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { AlarmRule } from "../lib/runtime/alarms.ts";
 import { freeBytes } from "../lib/runtime/disk.ts";
+import type { Persistence } from "./persistence/persistence.ts";
 import type { Hub } from "./start-hub.ts";
 
 const SECOND = 1000;
@@ -16,6 +17,7 @@ const NEARLY_ALL = 0.9;
  */
 export function hubAlarms(o: {
   hub: Pick<Hub, "connected" | "lane">;
+  persistence: Pick<Persistence, "fault">;
   folder: string;
   diskBytes: number;
   connectionsTotal: number;
@@ -31,6 +33,17 @@ export function hubAlarms(o: {
         const free = await freeBytes(o.folder);
         if (free >= o.diskBytes) return null;
         return `The disk of ${o.folder} has ${mib(free)} MiB left, less than ${mib(o.diskBytes)}: make room, or move the data folder.`;
+      },
+    },
+    {
+      name: "store",
+      raiseAfterMs: 0,
+      clearAfterMs: 0,
+      look() {
+        const fault = o.persistence.fault();
+        return fault === null
+          ? null
+          : `What has to be stored is not acknowledged, and its senders are cut off: ${fault} It is tried each second.`;
       },
     },
     {

@@ -1,6 +1,7 @@
 import type { Metric, Sample } from "../lib/runtime/metrics.ts";
 import { folderBytes } from "../lib/runtime/disk.ts";
 import type { Principal } from "../lib/contracts/directory.ts";
+import type { Persistence } from "./persistence/persistence.ts";
 import type { Hub } from "./start-hub.ts";
 
 /**
@@ -10,10 +11,11 @@ import type { Hub } from "./start-hub.ts";
  */
 export function hubMetrics(o: {
   hub: Hub;
+  persistence: Pick<Persistence, "counters" | "queued">;
   principalOf: (name: string) => Principal | undefined;
   folders: Readonly<Record<string, string>>;
 }): Metric[] {
-  const { hub } = o;
+  const { hub, persistence } = o;
   const { counters } = hub;
   const count = (name: string, help: string, read: () => number): Metric => ({
     name: `rastro_hub_${name}`,
@@ -61,6 +63,13 @@ export function hubMetrics(o: {
       () => hub.lane()?.readersBehind ?? 0,
     ),
     gauge("retained_messages", "Topics with a retained message.", () => hub.retained()),
+    gauge("queued_messages", "Messages that persistent sessions are owed.", () => persistence.queued().messages),
+    gauge("queued_bytes", "Topics and payloads of these.", () => persistence.queued().bytes),
+    {
+      ...count("queue_dropped_total", "Messages that persistent sessions were owed and will not get, by why.", () => 0),
+      labels: ["cause"],
+      read: () => Object.entries(persistence.counters.dropped).map(([cause, value]) => ({ labels: { cause }, value })),
+    },
     {
       name: "rastro_store_bytes",
       help: "Size of a store's files on disk.",

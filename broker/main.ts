@@ -16,16 +16,19 @@ import { Outbox } from "../lib/storage/outbox.ts";
 import { pruneRegularly } from "../lib/storage/prune-regularly.ts";
 import { Store } from "../lib/storage/store.ts";
 import { openAccessBook } from "./access-book.ts";
+import type { OnAccess } from "./access-events.ts";
 import { watchAccess } from "./access-log.ts";
 import { announcePrincipals } from "./directory/announce.ts";
 import type { Directory } from "./directory/directory.ts";
 import { directoryRoutes, type OnRefusedRequest } from "./directory/http.ts";
 import { openDirectoryOf } from "./directory/stores.ts";
 import { keepSessions } from "./keep-sessions.ts";
+import { openSessionStore } from "./open-persistence.ts";
 import { followDirectory } from "./live-effect.ts";
 import { connectionLimits, openFilesLimit } from "./connection-limits.ts";
 import { diskCheck, hubAlarms } from "./hub-alarms.ts";
 import { hubMetrics } from "./hub-metrics.ts";
+import type { Persistence } from "./persistence/persistence.ts";
 import { type Hub, startHub } from "./start-hub.ts";
 
 /** How late the end of a session may be noticed. */
@@ -61,6 +64,14 @@ async function start(context: ProcessContext): Promise<void> {
   const book = await openAccess(context, directory, random);
   context.onStop(() => book.close());
 
+  const onAccess: OnAccess = (event) => {
+    access.ofConnection(event);
+    book.ofConnection(event);
+  };
+  const folder = folders.mqttSessions;
+  const sessions = await openSessionStore({ folder, limits: settings.queueLimits, now, onAccess });
+  context.onStop(() => sessions.close());
+
   const hub = await startHub({
     host: settings.host,
     port: settings.mqttPort,
@@ -71,10 +82,8 @@ async function start(context: ProcessContext): Promise<void> {
     connectionLimits: settings.connectionLimits,
     forwarder,
     authenticator: directory.credentials,
-    onAccess: (event) => {
-      access.ofConnection(event);
-      book.ofConnection(event);
-    },
+    onAccess,
+    persistence: sessions.persistence,
     log,
   });
   context.onStop(() => hub.close());
@@ -101,9 +110,10 @@ async function start(context: ProcessContext): Promise<void> {
   // Whoever starts after this finds every principal announced.
   await link.whenConnected({ timeoutMs: LINK_TIMEOUT_MS });
 
-  watchOver(context, hub, directory, [directory.outbox, book.outbox]);
+  watchOver(context, hub, sessions.persistence, directory, [directory.outbox, book.outbox]);
   health.check("hub", () => hub.listening() || "the hub does not listen");
   health.check("websocket", () => hub.listeningOnWebSocket() || "the hub does not listen for WebSocket connections");
+  health.check("session store", () => sessions.persistence.fault() ?? true);
   health.check("directory", () => directoryOpen || "the directory is closed");
   health.check("directory link", () => link.connected || "the directory is not connected to the hub");
   const onRefused: OnRefusedRequest = (refused) => {
@@ -117,12 +127,21 @@ async function start(context: ProcessContext): Promise<void> {
 function watchOver(
   { settings, folders, log, health, onStop }: ProcessContext,
   hub: Hub,
+  persistence: Persistence,
   directory: Directory,
   outboxes: Outbox[],
 ): void {
-  const stores = { directory: folders.directory, "people-keys": folders.peopleKeys, access: folders.access };
+  const stores = {
+    directory: folders.directory,
+    "people-keys": folders.peopleKeys,
+    access: folders.access,
+    sessions: folders.mqttSessions,
+  };
   const principalOf = (name: string) => directory.register.principal(name);
-  health.metrics.add(...hubMetrics({ hub, principalOf, folders: stores }), ...outboxFigures(outboxes, Date.now));
+  health.metrics.add(
+    ...hubMetrics({ hub, persistence, principalOf, folders: stores }),
+    ...outboxFigures(outboxes, Date.now),
+  );
 
   const room = diskCheck({ folder: folders.data, floorBytes: settings.diskFloorBytes, everyMs: LOOK_EVERY_MS });
   onStop(() => room.stop());
@@ -130,7 +149,13 @@ function watchOver(
 
   const { total } = connectionLimits(settings.connectionLimits, openFilesLimit);
   const alarms = watchAlarms({
-    rules: hubAlarms({ hub, folder: folders.data, diskBytes: settings.diskAlarmBytes, connectionsTotal: total }),
+    rules: hubAlarms({
+      hub,
+      persistence,
+      folder: folders.data,
+      diskBytes: settings.diskAlarmBytes,
+      connectionsTotal: total,
+    }),
     tell: (name, state) => hub.show(`alarm/${name}`, state === null ? "" : JSON.stringify(state)),
     metrics: health.metrics,
     log,

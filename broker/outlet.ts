@@ -1,6 +1,6 @@
 import type { AedesPublishPacket } from "aedes";
 import { topicMatches } from "../lib/contracts/topics.ts";
-import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
+import type { AedesClient } from "./aedes-internals.ts";
 import { type Framed, publishFrame } from "./frame.ts";
 import { createHeldValues } from "./held-values.ts";
 import type { Turn } from "./turn.ts";
@@ -25,6 +25,9 @@ export const OUTLET_LIMITS: OutletLimits = {
   queuedBytes: 8 * 1024 * 1024,
 };
 
+/** MQTT 3.1.1 §3.3.1.1. */
+const DUP = 0x08;
+
 /** Retained messages that are read from the store before what was read is written. */
 const READ_AHEAD_BYTES = 256 * 1024;
 
@@ -47,6 +50,15 @@ export interface Outlet {
   /** A message at the lower of its QoS and the subscription's. */
   sendQoS(packet: AedesPublishPacket, done: () => void): void;
   /**
+   * A message out of the queue of a persistent session.
+   *
+   * @param again - it was sent before on another connection.
+   * @param noted - what has to be on disk before it is sent.
+   */
+  sendStored(message: Framed, again: boolean, noted: Promise<void> | null): void;
+  /** A packet that is no message, after everything before it. */
+  sendControl(bytes: Buffer): void;
+  /**
    * Frames of `messages` QoS 0 messages, which others may be sent too: left as they are.
    *
    * @returns false when the connection is behind: nothing of them is kept, and `onRoom` tells when there is room.
@@ -60,13 +72,14 @@ export interface Outlet {
 
 export function createOutlet(o: {
   client: AedesClient;
-  persistence: Pick<AedesBroker["persistence"], "outgoingUpdate">;
   frameOf: (packet: AedesPublishPacket) => Buffer;
   turn: Turn;
   /** Whether only the newest of a topic is sent, each time {@link Outlet.releaseThinned} is called. */
   thins?: (topic: string) => boolean;
   /** What is retained on a topic now, when that is newer than what was read from the store. */
   newest?: (topic: string) => Buffer | undefined;
+  /** Whether a message id belongs to a stored message that the client has not acknowledged. */
+  isTaken?: (messageId: number) => boolean;
   counters: OutletCounters;
   limits: OutletLimits;
   /** More than `limits` waits: called once, and must end the connection. */
@@ -133,11 +146,10 @@ export function createOutlet(o: {
     const qos = Math.min(packet.qos, grantedQoS(client, packet.topic)) as Framed["qos"];
     if (qos === 0) return send0(packet, done);
     if (client.closed || overflowed) return done();
-    const older = held.take(packet.topic) ?? thinned.take(packet.topic);
-    if (older !== undefined) push(one(older));
-    const numbered = Object.assign(packet, { qos, messageId: nextMessageId(client) });
-    if (client.clean || packet.retain) push(one(publishFrame(numbered)));
-    else pushOnceNoted(numbered);
+    // A persistent session gets it out of its queue (queue-delivery.ts).
+    if (!client.clean && packet.brokerId) return done();
+    pushOlder(packet.topic);
+    push(one(publishFrame(Object.assign(packet, { qos, messageId: nextMessageId(client, o.isTaken) }))));
     if (packet.brokerId) done();
     else goOnReading(done);
   }
@@ -148,18 +160,32 @@ export function createOutlet(o: {
     paused.push(done);
   }
 
-  /** The queue of a persistent session has to know the message id before the message is sent. */
-  function pushOnceNoted(packet: Framed & AedesPublishPacket): void {
+  function sendStored(message: Framed, again: boolean, noted: Promise<void> | null): void {
+    if (client.closed || overflowed) return;
+    pushOlder(message.topic);
+    const frame = publishFrame(message);
+    if (again) frame[0] = (frame[0] ?? 0) | DUP;
+    if (noted === null) return push(one(frame));
     const place: Queued = { bytes: null, messages: 1 };
     push(place);
-    o.persistence.outgoingUpdate(client, packet).then(
+    noted.then(
       () => {
-        place.bytes = publishFrame(packet);
-        queuedBytes += place.bytes.length;
+        place.bytes = frame;
+        queuedBytes += frame.length;
         plan();
       },
       (error: unknown) => client.emit("error", error),
     );
+  }
+
+  function sendControl(bytes: Buffer): void {
+    if (!client.closed && !overflowed) push({ bytes, messages: 0 });
+  }
+
+  /** What is held of a topic is older than what comes now. */
+  function pushOlder(topic: string): void {
+    const older = held.take(topic) ?? thinned.take(topic);
+    if (older !== undefined) push(one(older));
   }
 
   function push(entry: Queued): void {
@@ -239,6 +265,8 @@ export function createOutlet(o: {
   return {
     send0,
     sendQoS,
+    sendStored,
+    sendControl,
     sendBatch,
     onRoom: (call) => {
       onRoom = call;
@@ -274,8 +302,12 @@ function grantedQoS(client: AedesClient, topic: string): number {
   return granted;
 }
 
-function nextMessageId(client: AedesClient): number {
-  const id = client._nextId;
-  client._nextId = id >= 65_535 ? 1 : id + 1;
+/** @param isTaken - ids that the client has not acknowledged yet. */
+export function nextMessageId(client: AedesClient, isTaken?: (id: number) => boolean): number {
+  let id: number;
+  do {
+    id = client._nextId;
+    client._nextId = id >= 65_535 ? 1 : id + 1;
+  } while (isTaken?.(id) === true);
   return id;
 }

@@ -1,99 +1,113 @@
-import type { AedesPublishPacket, PublishPacket } from "aedes";
-import type { AedesBroker } from "./aedes-internals.ts";
+import type { AedesPublishPacket, Client, PublishPacket } from "aedes";
+import type { AedesBroker, BrokerPublish } from "./aedes-internals.ts";
+import type { Kept, Persistence } from "./persistence/persistence.ts";
 
-const ORDER = Symbol("order of the publisher's connection");
+/** On a packet that was published before Aedes acknowledged it. */
+const PUBLISHED = Symbol("published");
 
-type Tagged = PublishPacket & { [ORDER]?: ConnectionOrder };
+type Numbered = AedesPublishPacket & { [PUBLISHED]?: true };
 
-/** The publishes of one connection between their permission and their emission. */
-type ConnectionOrder = { pending: number; waiting: { qos: number; go: () => void }[] };
+/** Aedes and its parts refuse more levels; what comes from a client was counted before it came here. */
+const MOST_LEVELS = 100;
 
-/** Keeps what one connection publishes in the order in which it came, across QoS 0 and 1. */
+/** The publishes of one connection that wait for the disk, and what came after them. */
+type ConnectionOrder = { waiting: Waiting[] };
+
+type Waiting = { ready: boolean; go: () => void };
+
+/** Publishes what connections send: in the order in which it came, and QoS 1 and 2 acknowledged once it is on disk. */
 export interface PublishOrder {
-  /** Watches what the broker emits. Once, before the first connection. */
+  /** Takes the publishing of QoS 1 and 2 over from the broker. Once, before the first connection. */
   attach(broker: AedesBroker): void;
   connection(): ConnectionOrder;
   /** Whether nothing of the connection is on its way: what comes next may take a shorter one. */
   isClear(connection: ConnectionOrder): boolean;
-  /** Calls `go` when the packet's turn has come: at once, unless a QoS 1 publish of the same connection is on its way. */
-  admit(connection: ConnectionOrder, packet: PublishPacket, go: () => void): void;
+  /**
+   * Publishes a packet of QoS 1 once it is stored, and calls `done`, upon which Aedes acknowledges it; with an error,
+   * upon which Aedes ends the connection, when it could not be stored. QoS 0 is left to Aedes, in its turn.
+   */
+  admit(connection: ConnectionOrder, client: Client, packet: PublishPacket, done: (error?: Error | null) => void): void;
 }
 
 /**
- * Aedes answers a QoS 1 publish before it distributes it, and so QoS 0 publishes that came later in the same chunk
- * pass by: 1,0,1,0 arrives as 2,4,1,3. Here QoS 0 waits until the QoS 1 before it is emitted. QoS 1 never waits for
- * QoS 1, for these take the same path. QoS 2 is left alone: a repeated QoS 2 publish is never emitted, and none of our
- * own parts uses it.
- *
- * Relies on QoS 0 being emitted within `publish` (see {@link keepRetainedAtOnce}).
+ * Aedes acknowledges a QoS 1 publish before anything is stored, and publishes it after that, so that QoS 0 publishes of
+ * the same chunk pass by: 1,0,1,0 arrives as 2,4,1,3. Here a QoS 1 publish is stored for whom it is owed, then published,
+ * then acknowledged. One that nobody is owed takes no step that waits. Those that arrive together share a synced write,
+ * and what the connection sends meanwhile waits behind them. QoS 2 is acknowledged in the same way but keeps no order:
+ * a repeated one is never published, and none of our own parts uses it.
  */
-export function createPublishOrder(): PublishOrder {
-  const onTheirWay = new Map<number, ConnectionOrder>();
+export function createPublishOrder(o: { persistence: Pick<Persistence, "keep"> }): PublishOrder {
+  let broker: AedesBroker;
 
   const release = (order: ConnectionOrder) => {
-    while (order.waiting.length > 0) {
-      const next = order.waiting[0];
-      if (next === undefined || (next.qos === 0 && order.pending > 0)) return;
-      order.waiting.shift();
-      if (next.qos === 1) order.pending += 1;
-      next.go();
-    }
+    while (order.waiting[0]?.ready === true) order.waiting.shift()?.go();
   };
-  const settle = (counter: number) => {
-    const order = onTheirWay.get(counter);
-    if (order === undefined) return;
-    onTheirWay.delete(counter);
-    order.pending -= 1;
-    release(order);
-  };
+
+  function number(packet: PublishPacket): Numbered {
+    broker.counter += 1;
+    return Object.assign(packet, { brokerId: broker.id, brokerCounter: broker.counter }) as Numbered;
+  }
+
+  function publishNow(packet: Numbered, client: Client | null, kept: Kept | null): void {
+    packet[PUBLISHED] = true;
+    kept?.publish();
+    if (client !== null) Object.assign(packet, { clientId: client.id });
+    broker.mq.emit(packet);
+    broker.emit("publish", packet, client);
+  }
+
+  function publishKept(packet: Numbered, client: Client | null, done: (error?: Error | null) => void): void {
+    const kept = o.persistence.keep(packet, packet.messageId === undefined ? null : (client?.id ?? null));
+    const publish = () => {
+      publishNow(packet, client, kept);
+      done(null);
+    };
+    if (kept === null) publish();
+    else kept.stored.then(publish, done);
+  }
 
   return {
-    attach(broker) {
+    attach(given) {
+      broker = given;
       const publish = broker.publish.bind(broker);
-      broker.publish = (packet: Tagged & Partial<AedesPublishPacket>, client, done) => {
-        const order = packet[ORDER];
-        if (order === undefined) return publish(packet, client, done);
-        const counter = ++broker.counter;
-        packet.brokerId = broker.id;
-        packet.brokerCounter = counter;
-        onTheirWay.set(counter, order);
-        publish(packet, client, (error) => {
-          settle(counter);
-          done(error);
-        });
+      const publishOwn: BrokerPublish = (packet, client, done) => {
+        const [from, told] = typeof client === "function" ? [null, client] : [client, done ?? (() => undefined)];
+        if ((packet as Numbered)[PUBLISHED] === true) return told(null);
+        if ((packet.qos ?? 0) === 0) return publish(packet, from, told);
+        if (packet.topic.split("/").length > MOST_LEVELS) return told(new Error("topic has too many levels"));
+        publishKept(number(packet), from, told);
       };
-      const emit = broker.mq.emit.bind(broker.mq);
-      broker.mq.emit = (packet, done) => {
-        const result = emit(packet, done);
-        if (packet.qos === 1) settle(packet.brokerCounter);
-        return result;
-      };
+      broker.publish = publishOwn;
     },
-    connection: () => ({ pending: 0, waiting: [] }),
-    isClear: ({ pending, waiting }) => pending === 0 && waiting.length === 0,
-    admit(order, packet: Tagged, go) {
-      if (packet.qos === 2) return go();
-      if (packet.qos === 1) packet[ORDER] = order;
-      if (order.waiting.length > 0 || (packet.qos === 0 && order.pending > 0)) {
-        order.waiting.push({ qos: packet.qos, go });
+    connection: () => ({ waiting: [] }),
+    isClear: ({ waiting }) => waiting.length === 0,
+    admit(order, client, packet, done) {
+      const { waiting } = order;
+      if (packet.qos === 2 || (packet.qos === 0 && waiting.length === 0)) return done(null);
+      if (packet.qos === 0) {
+        waiting.push({ ready: true, go: () => done(null) });
         return;
       }
-      if (packet.qos === 1) order.pending += 1;
-      go();
+      const numbered = number(packet);
+      const kept = o.persistence.keep(numbered, null);
+      const go = () => {
+        publishNow(numbered, client, kept);
+        done(null);
+      };
+      if (kept === null && waiting.length === 0) return go();
+      const place: Waiting = { ready: kept === null, go };
+      waiting.push(place);
+      kept?.stored.then(
+        () => {
+          place.ready = true;
+          release(order);
+        },
+        (error: Error) => {
+          place.ready = true;
+          place.go = done.bind(null, error);
+          release(order);
+        },
+      );
     },
-  };
-}
-
-/**
- * The memory persistence puts a retained message into its map before it returns, but answers with a promise, so that a
- * retained publish is passed by one without the flag. Answered at once, both keep their order and cost less.
- */
-export function keepRetainedAtOnce(persistence: AedesBroker["persistence"], onError: (error: unknown) => void): void {
-  const store = persistence.storeRetained.bind(persistence);
-  // oxlint-disable-next-line unicorn/no-thenable -- Aedes calls then() itself, and an answer at once is the point
-  const stored = { then: (done: () => unknown) => done() } as unknown as PromiseLike<void>;
-  persistence.storeRetained = (packet) => {
-    store(packet).then(undefined, onError);
-    return stored;
   };
 }

@@ -7,6 +7,7 @@ import type { GivenConnectionLimits } from "../lib/contracts/connection-limits.t
 import { RastroError } from "../lib/contracts/errors.ts";
 import { isStatus } from "../lib/contracts/topics.ts";
 import { VIEW_RATES, type ViewRate, viewRateOf, type ViewRates } from "../lib/contracts/view-rates.ts";
+import { Store } from "../lib/storage/store.ts";
 import { type Access, accessByName } from "./access.ts";
 import { counting, type HubCounters, newCounters, type OnAccess } from "./access-events.ts";
 import type { Authenticator } from "./admission.ts";
@@ -15,17 +16,17 @@ import { authorizeHooks } from "./authorize.ts";
 import { addressOf, connectHooks } from "./connect.ts";
 import { type ConnectionGate, createConnectionGate, type Full } from "./connection-gate.ts";
 import { connectionLimits, openFilesLimit } from "./connection-limits.ts";
+import { connectPersistence, persistenceForAedes } from "./connect-persistence.ts";
 import { createConnections, FIRST_MESSAGE_BYTES } from "./connections.ts";
 import { connectLane } from "./lane/connect-lane.ts";
 import { createStatusLane, type LaneCounters, type StatusLane } from "./lane/status-lane.ts";
 import { createLiveConnections, type EndedBecause, type LiveConnection } from "./live-connections.ts";
 import { listenOn } from "./listen-on.ts";
-import { queueOnlyReceivable } from "./offline-queue.ts";
 import { OUTLET_LIMITS, type OutletLimits } from "./outlet.ts";
-import { createPublishOrder, keepRetainedAtOnce, type PublishOrder } from "./publish-order.ts";
+import { openPersistence, type Persistence } from "./persistence/persistence.ts";
+import { createPublishOrder, type PublishOrder } from "./publish-order.ts";
 import { refusedRequest } from "./refuse-request.ts";
-import { watchStored } from "./stored-messages.ts";
-import { watchStoredSessions } from "./stored-sessions.ts";
+import { storedSessions } from "./stored-sessions.ts";
 import { createTurn } from "./turn.ts";
 import { publishSystemTopics } from "./system-topics.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
@@ -57,8 +58,8 @@ export type HubOptions = {
   authenticator: Authenticator;
   log: Logger;
   onAccess?: OnAccess;
-  /** An Aedes persistence; in memory unless told: retained messages and sessions end with the hub. */
-  persistence?: unknown;
+  /** Stays the caller's, to be closed after the hub. In memory unless told: retained messages and sessions end with it. */
+  persistence?: Persistence;
   /** Time that a connection has until its CONNECT is in, and a WebSocket for its handshake before that; 5 s unless told. */
   connectTimeoutMs?: number;
   /** How often `$SYS/broker/…` is renewed; 10 s unless told. */
@@ -113,12 +114,14 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   const registered = new Set<Client>();
   const accessOfName = accessByName((name) => o.authenticator.principal(name));
   const onAccess = counting(counters, o.onAccess);
-  const order = createPublishOrder();
+  const persistence = o.persistence ?? (await openPersistence({ store: await Store.inMemory() }));
+  const order = createPublishOrder({ persistence });
   const turn = createTurn();
   const viewRates = o.viewRates ?? VIEW_RATES;
   let lane: StatusLane | null = null;
   const ends = createConnections({
-    broker: () => aedes as unknown as AedesBroker,
+    brokerId: () => aedes.id,
+    isTaken: ({ id }, messageId) => persistence.queueOf(id)?.withId(messageId) !== undefined,
     accessOf: (client) => connections.get(client)?.access,
     turn,
     thins: (client, topic) => connections.get(client)?.viewRate !== "full" && isStatus(topic),
@@ -141,7 +144,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
 
   const aedes: Aedes = new Aedes({
     connectTimeout: o.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
-    persistence: o.persistence,
+    persistence: persistenceForAedes(persistence),
     ...connectHooks({
       authenticator: o.authenticator,
       prepare: (client) => ends.attach(client),
@@ -188,22 +191,18 @@ export async function startHub(o: HubOptions): Promise<Hub> {
   aedes.on("clientDisconnect", (client) => registered.delete(client));
 
   await aedes.listen();
-  const internals = aedes as unknown as AedesBroker;
-  order.attach(internals);
-  const fault = (error: unknown) => o.log.error({ err: error }, "a retained message was not stored");
-  keepRetainedAtOnce(internals.persistence, fault);
-  queueOnlyReceivable(internals.persistence, accessOfName);
-  const stored = watchStored(internals.persistence);
-  const storedSessions = watchStoredSessions(internals.persistence);
+  order.attach(aedes as unknown as AedesBroker);
+  const accessOf = (client: AedesClient) => connections.get(client)?.access;
+  connectPersistence({ aedes, persistence, accessOfName, accessOf, outletOf: ends.outletOf });
+  const stored = storedSessions(persistence);
 
   if (o.statusLane !== false) {
-    const { persistence } = internals;
     lane = createStatusLane({ persistence, turn, hubCounters: counters, monotonic: () => performance.now() });
   }
   const disconnectLane = connectLane({
     aedes,
     lane,
-    persistence: internals.persistence,
+    persistence,
     connectionOf(client) {
       const connection = connections.get(client);
       if (connection === undefined) return undefined;
@@ -211,6 +210,11 @@ export async function startHub(o: HubOptions): Promise<Hub> {
       return { access, viewRate, mayTake: () => order.isClear(connection.order) };
     },
     outletOf: ends.outletOf,
+  });
+
+  persistence.onFault((reason) => {
+    if (reason === null) o.log.warn("the session store works again");
+    else o.log.error({ reason }, "the session store cannot be written: what has to be stored is not acknowledged");
   });
 
   const laneCounters = () => (lane === null ? null : { ...lane.counters, readersBehind: lane.readersBehind() });
@@ -229,8 +233,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     publish,
     counters,
     clients: () => [...registered] as AedesClient[],
-    stored,
-    persistence: internals.persistence,
+    persistence,
     viewRates,
     lane: laneCounters,
     everyMs: o.systemTopicsMs ?? SYSTEM_TOPICS_MS,
@@ -245,11 +248,11 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     counters,
     connected: () => registered.size,
     lane: laneCounters,
-    retained: () => stored.retained(),
+    retained: persistence.retained,
     show: (name, text) => publish({ topic: `$SYS/broker/${name}`, payload: text, qos: 0, retain: true }),
     live: live.all,
     disconnect: live.disconnect,
-    refresh: (name) => storedSessions.refresh(name, accessOfName(name)),
+    refresh: (name) => stored.refresh(name, accessOfName(name)),
     listening: () => server.listening,
     listeningOnWebSocket: () => webSocket?.listening() === true,
     async close() {
@@ -260,6 +263,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
       for (const socket of sockets) socket.destroy();
       await webSocket?.close();
       await serverClosed;
+      if (o.persistence === undefined) await persistence.close();
     },
   };
 }

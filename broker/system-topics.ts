@@ -1,10 +1,10 @@
 import manifest from "../package.json" with { type: "json" };
 import type { ViewRates } from "../lib/contracts/view-rates.ts";
 import type { HubCounters } from "./access-events.ts";
-import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
+import type { AedesClient } from "./aedes-internals.ts";
 import { createLoadAverage } from "./load-average.ts";
 import type { LaneCounters } from "./lane/status-lane.ts";
-import type { StoredMessages } from "./stored-messages.ts";
+import type { Persistence } from "./persistence/persistence.ts";
 
 /** The name under which the hub presents itself, with the project's version. */
 export const HUB_VERSION = `rastro version ${manifest.version}`;
@@ -23,8 +23,7 @@ export function publishSystemTopics(o: {
   counters: HubCounters;
   /** Connections that are admitted now. */
   clients: () => readonly Pick<AedesClient, "clean" | "subscriptions">[];
-  stored: StoredMessages;
-  persistence: Pick<AedesBroker["persistence"], "countOffline">;
+  persistence: Pick<Persistence, "countOffline" | "retained">;
   viewRates: ViewRates;
   /** What the status lane did; null when it is off. */
   lane: () => (LaneCounters & { readersBehind: number }) | null;
@@ -58,8 +57,8 @@ export function publishSystemTopics(o: {
       "heap/maximum": heapMaximum,
       ...laneValues(o.lane()),
       ...Object.fromEntries(Object.entries(o.viewRates).map(([viewer, rate]) => [`view-rate/${viewer}`, rate])),
-      "store/messages/count": o.stored.retained(),
-      "retained messages/count": o.stored.retained(),
+      "store/messages/count": o.persistence.retained(),
+      "retained messages/count": o.persistence.retained(),
     };
     for (const [name, value] of Object.entries(values)) {
       o.publish({ topic: `$SYS/broker/${name}`, payload: String(value), qos: 0, retain: true });

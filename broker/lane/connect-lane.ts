@@ -1,8 +1,9 @@
 import type { Aedes, Client } from "aedes";
 import type { ViewRate } from "../../lib/contracts/view-rates.ts";
 import type { Access } from "../access.ts";
-import type { AedesBroker, AedesClient } from "../aedes-internals.ts";
+import type { AedesClient } from "../aedes-internals.ts";
 import type { Outlet } from "../outlet.ts";
+import type { Persistence } from "../persistence/persistence.ts";
 import type { StatusLane } from "./status-lane.ts";
 import { createViewTicks } from "./view-ticks.ts";
 
@@ -18,7 +19,7 @@ type LaneConnection = { access: Access; viewRate: ViewRate; mayTake: () => boole
 export function connectLane(o: {
   aedes: Aedes;
   lane: StatusLane | null;
-  persistence: Pick<AedesBroker["persistence"], "createRetainedStreamCombi">;
+  persistence: Pick<Persistence, "beforeFlush">;
   connectionOf: (client: Client) => LaneConnection | undefined;
   outletOf: (client: AedesClient) => Outlet | undefined;
 }): () => void {
@@ -59,14 +60,7 @@ export function connectLane(o: {
   aedes.on("unsubscribe", (_filters, client) => changed(client as AedesClient));
   aedes.on("clientDisconnect", (client) => gone(client as AedesClient));
 
-  if (lane !== null) {
-    const { persistence } = o;
-    const read = persistence.createRetainedStreamCombi.bind(persistence);
-    persistence.createRetainedStreamCombi = (wanted) => {
-      lane.settle();
-      return read(wanted);
-    };
-  }
+  if (lane !== null) o.persistence.beforeFlush(lane.settle);
   return () => {
     ticks.stop();
     lane?.stop();

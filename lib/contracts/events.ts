@@ -57,6 +57,8 @@ export const EVENT_OWNERS = {
   "connection.taken-over": "audit",
   "connection.ended": "audit",
   "packet.refused": "audit",
+  "queue.dropped": "audit",
+  "queue.ended": "audit",
   "machine.online": "audit",
   "machine.offline": "audit",
   "agent.started": "audit",

@@ -26,6 +26,8 @@ export function foldersOf(data: string) {
     directory: join(data, "broker", "directory"),
     /** What the hub saw of access, on its way to the audit book. */
     access: join(data, "broker", "access"),
+    /** Retained messages, and what the hub keeps for clients that are away. */
+    mqttSessions: join(data, "broker", "sessions"),
     /** Keys of people: a store of its own, whose backups are kept apart. */
     peopleKeys: join(data, "broker", "people-keys"),
     /** Private key whose public part is {@link directoryPublicKey}. */

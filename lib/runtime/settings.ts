@@ -34,6 +34,8 @@ export type Settings = {
   /** What audit may be behind before an alarm is raised: the age of the oldest event in ms, and events. */
   auditLagMs: number;
   auditLagEvents: number;
+  /** What the hub keeps for an MQTT client with a persistent session that is away. */
+  queueLimits: { messages: number; bytes: number; ageMs: number; expiryMs: number };
   /** Port of this process's own health server. */
   healthPort: number;
   brokerUrl: string;
@@ -112,6 +114,10 @@ const Variables = z.object({
   RASTRO_DISK_FLOOR_MIB: count("MiB", 256),
   RASTRO_AUDIT_LAG_SECONDS: count("seconds", 60),
   RASTRO_AUDIT_LAG_EVENTS: count("events", 10_000),
+  RASTRO_QUEUE_MAX_MESSAGES: whole("messages", 1, 10_000_000).default(10_000),
+  RASTRO_QUEUE_MAX_MB: whole("megabytes", 1, 65_536).default(16),
+  RASTRO_QUEUE_MAX_HOURS: whole("hours", 1, 87_600).default(168),
+  RASTRO_QUEUE_EXPIRY_HOURS: whole("hours", 1, 87_600).default(168),
   RASTRO_HEALTH_PORT: port(0),
   RASTRO_BROKER_URL: z
     .string()
@@ -153,6 +159,12 @@ export function readSettings(environment: Environment): Settings {
     diskFloorBytes: variables.RASTRO_DISK_FLOOR_MIB * MIB,
     auditLagMs: variables.RASTRO_AUDIT_LAG_SECONDS * 1000,
     auditLagEvents: variables.RASTRO_AUDIT_LAG_EVENTS,
+    queueLimits: {
+      messages: variables.RASTRO_QUEUE_MAX_MESSAGES,
+      bytes: variables.RASTRO_QUEUE_MAX_MB * 1024 * 1024,
+      ageMs: variables.RASTRO_QUEUE_MAX_HOURS * HOUR,
+      expiryMs: variables.RASTRO_QUEUE_EXPIRY_HOURS * HOUR,
+    },
     healthPort: variables.RASTRO_HEALTH_PORT,
     brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(variables.RASTRO_HOST, variables.RASTRO_MQTT_PORT),
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,

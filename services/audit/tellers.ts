@@ -44,6 +44,8 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "connection.taken-over": hub,
   "connection.ended": hub,
   "packet.refused": hub,
+  "queue.dropped": hub,
+  "queue.ended": hub,
   "machine.online": service("fleet"),
   "machine.offline": service("fleet"),
   "agent.started": machine,

@@ -173,7 +173,7 @@ describe("a will that was left by an earlier start of the hub", () => {
   const hooks = authorizeHooks({
     connectionOf: () => undefined,
     accessOfName: (name) => (name === "ipc-01" ? machine : undefined),
-    order: createPublishOrder(),
+    order: createPublishOrder({ persistence: { keep: () => null } }),
     beforePublish: () => undefined,
     counters: newCounters(),
     onAccess: () => undefined,

@@ -7,9 +7,10 @@ import { startPlainHub } from "../support/plain-hub.ts";
 /** More than any disk has free. */
 const ENDLESS = 2 ** 60;
 
-function look(name: string, o: { connected?: number; behind?: number; diskBytes?: number } = {}) {
+function look(name: string, o: { connected?: number; behind?: number; diskBytes?: number; fault?: string } = {}) {
   const rules = hubAlarms({
     hub: { connected: () => o.connected ?? 0, lane: () => ({ frames: 0, batches: 0, readersBehind: o.behind ?? 0 }) },
+    persistence: { fault: () => o.fault ?? null },
     folder: tmpdir(),
     diskBytes: o.diskBytes ?? 0,
     connectionsTotal: 100,
@@ -22,6 +23,12 @@ it("the disk is looked at as it is", async () => {
   expect(await look("disk-space", { diskBytes: ENDLESS })).toMatch(
     /^The disk of \S+ has \d+ MiB left, less than \d+: make room/,
   );
+});
+
+it("a store that cannot be written is told with its reason", () => {
+  expect(look("store")).toBeNull();
+  expect(look("store", { fault: "No space left on device." })).toContain("not acknowledged");
+  expect(look("store", { fault: "No space left on device." })).toContain("No space left on device.");
 });
 
 it("readers that are behind and connections that run out are told in figures", async () => {

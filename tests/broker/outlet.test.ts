@@ -36,7 +36,6 @@ function slowConnection(limits: Partial<OutletLimits> = {}) {
   let overflows = 0;
   const outlet = createOutlet({
     client,
-    persistence: { outgoingUpdate: async () => undefined },
     frameOf: createSharedFrames(),
     turn: createTurn(),
     counters,

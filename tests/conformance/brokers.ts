@@ -8,8 +8,12 @@ import { Aedes } from "aedes";
 import * as persistenceModule from "aedes-persistence";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import type { TestContext } from "vitest";
+import { openPersistence } from "../../broker/persistence/persistence.ts";
 import type { Profile } from "../../lib/contracts/directory.ts";
 import { type HubOptions, startHub } from "../../broker/start-hub.ts";
+import { openMemory } from "../../lib/storage/database.ts";
+import { Store } from "../../lib/storage/store.ts";
+import { SlowDatabase } from "../suites/faulty-database.ts";
 import { fixedAuthenticator, principal } from "../support/principals.ts";
 import { SILENT } from "../support/silent.ts";
 
@@ -31,7 +35,7 @@ export type StartBroker = (users: Users) => Promise<Broker | null>;
 export const BROKERS: readonly { name: string; start: StartBroker }[] = [
   { name: "our hub", start: startOurs },
   { name: "our hub, status lane off", start: (users) => startOurs(users, { statusLane: false }) },
-  { name: "our hub with a slow store", start: (users) => startOurs(users, { persistence: slowPersistence() }) },
+  { name: "our hub with a slow store", start: startOursOnSlowDisk },
   { name: "Mosquitto (control)", start: startMosquitto },
 ];
 
@@ -67,6 +71,20 @@ async function startOurs(users: Users, o: Pick<HubOptions, "persistence" | "stat
     (user) => ({ username: user, password: `${user}-pass` }),
     () => hub.close(),
   );
+}
+
+async function startOursOnSlowDisk(users: Users): Promise<Broker> {
+  const store = await Store.onDatabase(new SlowDatabase(await openMemory(), WRITE_MS), "memory");
+  const persistence = await openPersistence({ store });
+  const broker = await startOurs(users, { persistence });
+  return {
+    ...broker,
+    async close() {
+      await broker.close();
+      await persistence.close();
+      await store.close();
+    },
+  };
 }
 
 /** Aedes as it comes, to show that a row finds the fault that it is there for. */

@@ -60,3 +60,18 @@ export class FaultyDatabase implements Database {
     return this.#inner.iterator(range);
   }
 }
+
+/** A database whose batches take as long as synced writes on a plain disk. */
+export class SlowDatabase extends FaultyDatabase {
+  readonly #writeMs: number;
+
+  constructor(inner: Database, writeMs: number) {
+    super(inner);
+    this.#writeMs = writeMs;
+  }
+
+  override async batch(operations: Operation[], options: { sync: true }): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, this.#writeMs));
+    await super.batch(operations, options);
+  }
+}

@@ -1,0 +1,51 @@
+import { Readable } from "node:stream";
+import type { Aedes } from "aedes";
+import type { Access } from "./access.ts";
+import type { AedesBroker, AedesClient } from "./aedes-internals.ts";
+import type { Outlet } from "./outlet.ts";
+import type { Persistence } from "./persistence/persistence.ts";
+import { deliverQueues } from "./queue-delivery.ts";
+
+/**
+ * Puts the hub's persistence beside Aedes: what it keeps is limited to what each user may have, it hears who comes and
+ * goes, and queues are sent by {@link deliverQueues}.
+ */
+export function connectPersistence(o: {
+  aedes: Aedes;
+  persistence: Persistence;
+  accessOfName: (name: string) => Access | undefined;
+  accessOf: (client: AedesClient) => Access | undefined;
+  outletOf: (client: AedesClient) => Outlet | undefined;
+}): void {
+  const { aedes, persistence } = o;
+  persistence.restrict((clientId) => o.accessOfName(userOf(clientId)));
+  aedes.on("client", (client) => {
+    if (!(client as AedesClient).clean) persistence.came(client.id);
+  });
+  aedes.on("clientDisconnect", (client) => {
+    if (!(client as AedesClient).clean) persistence.left(client.id);
+  });
+  const acknowledged = deliverQueues({
+    aedes,
+    persistence,
+    outletOf: o.outletOf,
+    mayReceive: (client, topic) => o.accessOf(client)?.mayReceive(topic) === true,
+  });
+  const ofAedes = (aedes as unknown as AedesBroker).persistence;
+  const clear = ofAedes.outgoingClearMessageId.bind(persistence);
+  ofAedes.outgoingClearMessageId = async (client, packet) => {
+    const cleared = await clear(client, packet);
+    acknowledged(client.id);
+    return cleared;
+  };
+}
+
+/** What Aedes is given: it sends no queue itself. */
+export function persistenceForAedes(persistence: Persistence): unknown {
+  return { ...persistence, outgoingStream: () => Readable.from([]) };
+}
+
+/** The user of a client id: the hub puts the name before it (connect.ts). */
+export function userOf(clientId: string): string {
+  return clientId.slice(0, clientId.indexOf(":"));
+}
