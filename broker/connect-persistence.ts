@@ -19,11 +19,18 @@ export function connectPersistence(o: {
 }): void {
   const { aedes, persistence } = o;
   persistence.restrict((clientId) => o.accessOfName(userOf(clientId)));
-  aedes.on("client", (client) => {
-    if (!(client as AedesClient).clean) persistence.came(client.id);
-  });
-  aedes.on("clientDisconnect", (client) => {
-    if (!(client as AedesClient).clean) persistence.left(client.id);
+  const present = new Map<string, AedesClient>();
+  aedes.on("client", (given) => {
+    const client = given as AedesClient;
+    if (client.clean || client.closed) return;
+    present.set(client.id, client);
+    persistence.came(client.id);
+    // Not Aedes's own event, which is left out for a client that took another over while that was closing.
+    client.conn.once("close", () => {
+      if (present.get(client.id) !== client) return;
+      present.delete(client.id);
+      persistence.left(client.id);
+    });
   });
   const acknowledged = deliverQueues({
     aedes,

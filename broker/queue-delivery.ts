@@ -53,12 +53,12 @@ export function deliverQueues(o: {
     client.once("connected", () => {
       if (client.clean || client.closed) return;
       connected.set(client.id, client);
+      client.conn.once("close", () => {
+        if (connected.get(client.id) === client) connected.delete(client.id);
+      });
       o.persistence.queueOf(client.id)?.rewind();
       send(client.id);
     });
-  });
-  o.aedes.on("clientDisconnect", (client) => {
-    if (connected.get(client.id) === client) connected.delete(client.id);
   });
   o.persistence.onReady(send);
   return send;
