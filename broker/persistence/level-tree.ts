@@ -55,7 +55,7 @@ export function createLevelTree<V>(): LevelTree<V> {
     },
     under(filter) {
       const found: V[] = [];
-      collectUnder(root, filter.split("/"), 0, found);
+      collectUnder(root, filter.split("/"), 0, found, true);
       return found;
     },
   };
@@ -91,7 +91,7 @@ function collectMatching<V>(branch: Branch<V>, levels: string[], depth: number, 
   if (same !== undefined) collectMatching(same, levels, depth + 1, found);
 }
 
-function collectUnder<V>(branch: Branch<V>, levels: string[], depth: number, found: V[]): void {
+function collectUnder<V>(branch: Branch<V>, levels: string[], depth: number, found: V[], isRoot = false): void {
   const level = levels[depth];
   if (level === undefined) return addValue(branch, found);
   if (level !== "#" && level !== "+") {
@@ -101,7 +101,7 @@ function collectUnder<V>(branch: Branch<V>, levels: string[], depth: number, fou
   }
   if (level === "#") addValue(branch, found);
   for (const [name, next] of branch.branches) {
-    if (depth === 0 && name.startsWith("$")) continue;
+    if (isRoot && name.startsWith("$")) continue;
     collectUnder(next, levels, level === "#" ? depth : depth + 1, found);
   }
 }
