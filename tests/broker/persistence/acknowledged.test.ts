@@ -84,10 +84,10 @@ it("publishes of one connection that come together share a synced write and keep
   await scene.subscribeAsync("machines/#", { qos: 1 });
   const machine = await machineOf(hub, "ipc-01");
   database.batches.length = 0;
-  const packets = Array.from({ length: 100 }, (_, index) =>
+  const packets = Array.from({ length: 100 }, (_, index): Packet =>
     index % 2 === 0
       ? publish(OWED, String(index), index + 1)
-      : ({ cmd: "publish", topic: OWED, payload: String(index), qos: 0, retain: false, dup: false } as Packet),
+      : { cmd: "publish", topic: OWED, payload: String(index), qos: 0, retain: false, dup: false },
   );
   machine.send(...packets);
   await live.until((messages) => messages.length === 100);
