@@ -1,8 +1,9 @@
+import { availableParallelism } from "node:os";
 import argon2 from "argon2";
 import { RastroError } from "../../lib/contracts/errors.ts";
 
 /** Each hash holds a thread of the pool that the store needs as well: with more at once everything would wait. */
-const AT_ONCE = 2;
+const MOST_AT_ONCE = 2;
 const WAITING = 16;
 
 /** Memory in KiB and rounds of argon2id; the package's own defaults (64 MiB, 3) when left out. */
@@ -15,10 +16,13 @@ export interface Passwords {
   verify(hash: string | undefined, password: string): Promise<boolean>;
 }
 
-/** argon2id (RFC 9106), at most two computations at a time and a bounded queue. */
+/** argon2id (RFC 9106), at most two computations at a time, one where there are few cores, and a bounded queue. */
 export function openPasswords(o: { cost?: PasswordCost; random: (bytes: number) => Buffer }): Passwords {
-  const gate = createGate(AT_ONCE, WAITING);
-  const options = { type: argon2.argon2id, ...o.cost } as const;
+  // A hash keeps a core busy for a quarter of a second: half of them stay with machines and books.
+  const atOnce = Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(availableParallelism() / 2)));
+  const gate = createGate(atOnce, WAITING);
+  // One lane, so that one hash is one thread.
+  const options = { type: argon2.argon2id, parallelism: 1, ...o.cost } as const;
   // Ready long before somebody is there to sign in, and the start need not wait for it.
   const nobody = argon2.hash(o.random(16).toString("hex"), options);
   nobody.catch(() => undefined);

@@ -78,18 +78,11 @@ const HOUR = 60 * 60_000;
 const whole = (unit: string, least: number, most: number) =>
   z
     .string()
-    .regex(/^\d{1,5}$/, `${unit} from ${least} to ${most}`)
+    .regex(/^\d{1,9}$/, `${unit} from ${least} to ${most}`)
     .transform(Number)
     .refine((value) => value >= least && value <= most, `${unit} from ${least} to ${most}`);
 
 const MIB = 1024 * 1024;
-const count = (unit: string, preset: number) =>
-  z
-    .string()
-    .regex(/^[1-9]\d{0,8}$/, `a whole number of ${unit} from 1 on`)
-    .transform(Number)
-    .default(preset);
-
 const Variables = z.object({
   RASTRO_DATA: z.string().default("./data"),
   RASTRO_HOST: z
@@ -110,10 +103,10 @@ const Variables = z.object({
   RASTRO_MAX_CONNECTIONS: ConnectionLimitsText.prefault(""),
   RASTRO_SESSION_IDLE_HOURS: whole("hours", 1, 8760).default(12),
   RASTRO_SESSION_MAX_DAYS: whole("days", 1, 3650).default(30),
-  RASTRO_DISK_ALARM_MIB: count("MiB", 2048),
-  RASTRO_DISK_FLOOR_MIB: count("MiB", 256),
-  RASTRO_AUDIT_LAG_SECONDS: count("seconds", 60),
-  RASTRO_AUDIT_LAG_EVENTS: count("events", 10_000),
+  RASTRO_DISK_ALARM_MIB: whole("MiB", 1, 999_999_999).default(2048),
+  RASTRO_DISK_FLOOR_MIB: whole("MiB", 1, 999_999_999).default(256),
+  RASTRO_AUDIT_LAG_SECONDS: whole("seconds", 1, 999_999_999).default(60),
+  RASTRO_AUDIT_LAG_EVENTS: whole("events", 1, 999_999_999).default(10_000),
   RASTRO_QUEUE_MAX_MESSAGES: whole("messages", 1, 10_000_000).default(10_000),
   RASTRO_QUEUE_MAX_MB: whole("megabytes", 1, 65_536).default(16),
   RASTRO_QUEUE_MAX_HOURS: whole("hours", 1, 87_600).default(168),

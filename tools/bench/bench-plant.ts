@@ -42,8 +42,15 @@ export function benchEnvironment(data: string, machine: string): NodeJS.ProcessE
   };
 }
 
-/** @param mains - started after the hub, in order: `services/audit/main.ts`. */
-export async function startBenchPlant(mains: readonly string[], machine = "bench-1"): Promise<BenchPlant> {
+/**
+ * @param mains - started after the hub, in order: `services/audit/main.ts`.
+ * @param o.hubCore - the only core that the hub runs on. @param o.hubEnvironment - what the hub alone is told besides.
+ */
+export async function startBenchPlant(
+  mains: readonly string[],
+  machine = "bench-1",
+  o: { hubCore?: number | null; hubEnvironment?: NodeJS.ProcessEnv } = {},
+): Promise<BenchPlant> {
   const data = await mkdtemp(join(tmpdir(), "rastro-bench-"));
   const password = randomBytes(12).toString("hex");
   const environment = { ...benchEnvironment(data, machine), RASTRO_MQTT_PORT: String(await freePort()) };
@@ -56,7 +63,10 @@ export async function startBenchPlant(mains: readonly string[], machine = "bench
     await prepare({ settings, log, now: Date.now, random: randomBytes });
     const pids: Record<string, number> = {};
     for (const main of [HUB, ...mains]) {
-      const child = await startChild(main, environment);
+      const child =
+        main === HUB
+          ? await startChild(main, { ...environment, ...o.hubEnvironment }, [], o.hubCore ?? null)
+          : await startChild(main, environment);
       undo.push(() => stopChild(child));
       pids[main] = child.pid ?? 0;
     }

@@ -4,13 +4,20 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 
-/** Starts a process of ours and resolves once it says that it is ready. @throws Error when it ends first. */
+/**
+ * Starts a process of ours and resolves once it says that it is ready.
+ *
+ * @param core - the only one that it runs on; any when left out.
+ * @throws Error when it ends first.
+ */
 export async function startChild(
   main: string,
   env: NodeJS.ProcessEnv,
   nodeOptions: readonly string[] = [],
+  core: number | null = null,
 ): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [...nodeOptions, join(ROOT, main)], {
+  const [program, ...args] = onCore(core, [process.execPath, ...nodeOptions, join(ROOT, main)]);
+  const child = spawn(program, args, {
     env,
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
@@ -25,6 +32,11 @@ export async function startChild(
     ended.abort();
     died.catch(() => undefined);
   }
+}
+
+/** The command line that runs another one on one core only (taskset of util-linux), or itself with null. */
+export function onCore(core: number | null, command: [string, ...string[]]): [string, ...string[]] {
+  return core === null ? command : ["taskset", "-c", String(core), ...command];
 }
 
 /** Asks a process to stop and waits until it has. */

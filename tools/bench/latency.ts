@@ -5,6 +5,7 @@ import { Command, Option } from "commander";
 import { startChild, stopChild } from "./child.ts";
 import { HUB, startBenchPlant } from "./bench-plant.ts";
 import { startMosquitto } from "./mosquitto.ts";
+import { addReader } from "./reader.ts";
 import { usageOf } from "./process-usage.ts";
 import type { Offer, Sent } from "./publishers.ts";
 import { type Credentials, openWire, pubackFrame, scanPublishes, subscribe } from "./wire.ts";
@@ -94,7 +95,7 @@ async function startOurs(): Promise<Broker> {
       port: plant.settings.mqttPort,
       pid: plant.pids[HUB] ?? 0,
       publisher: (index) => ({ user: nameOf(index), password: secrets[index] ?? "" }),
-      reader: { user, password: token },
+      reader: await addReader(plant),
       close: () => plant.close(),
     };
   } catch (thrown) {

@@ -1,24 +1,35 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { freePort } from "./bench-plant.ts";
-import { stopChild } from "./child.ts";
+import { onCore, stopChild } from "./child.ts";
 
 export type Mosquitto = { port: number; pid: number; close(): Promise<void> };
 
 /** Mosquitto on a free port of loopback, as its package has it but for what is given; null when it is not installed. */
-export async function startMosquitto(o: { noDelay: boolean }): Promise<Mosquitto | null> {
+export async function startMosquitto(o: {
+  noDelay: boolean;
+  core?: number | null;
+  /** Keeps sessions and what waits for them, without a limit, in its folder; it never syncs. */
+  persistent?: boolean;
+}): Promise<Mosquitto | null> {
   const binary = findMosquitto();
   if (binary === null) return null;
   const folder = await mkdtemp(join(tmpdir(), "rastro-mosquitto-"));
   const port = await freePort();
   const lines = [`listener ${port} 127.0.0.1`, "allow_anonymous true", `set_tcp_nodelay ${o.noDelay}`];
+  if (o.persistent === true) {
+    lines.push("persistence true", `persistence_location ${folder}/`, "autosave_interval 1", "max_queued_messages 0");
+  }
   await writeFile(join(folder, "mosquitto.conf"), `${lines.join("\n")}\n`);
-  const child = spawn(binary, ["-c", join(folder, "mosquitto.conf")], { stdio: ["ignore", "ignore", "pipe"] });
+  // As root it would change to a user who cannot write there.
+  if (o.persistent === true) await chmod(folder, 0o777);
+  const [program, ...args] = onCore(o.core ?? null, [binary, "-c", join(folder, "mosquitto.conf")]);
+  const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
   const said = createInterface({ input: child.stderr });
   await Promise.race([
     new Promise<void>((resolve) => said.on("line", (line) => line.endsWith(" running") && resolve())),

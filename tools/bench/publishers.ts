@@ -39,7 +39,8 @@ type Lane = (() => 0 | 1) & { socket: Socket };
 async function openLane({ port, qos, bytes }: Offer, publisher: Offer["publishers"][number]): Promise<Lane> {
   const socket = await openWire(port, publisher);
   socket.resume();
-  const template = publishFrame({ topic: publisher.topic, bytes, qos });
+  // Statuses are retained, as agents send them.
+  const template = publishFrame({ topic: publisher.topic, bytes, qos, retain: qos === 0 });
   let messageId = 0;
   const write = () => {
     if (socket.writableLength > 0) return 0;

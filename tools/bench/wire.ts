@@ -7,12 +7,16 @@ import mqttPacket from "mqtt-packet";
  * its time would be counted as the broker's.
  */
 
-export type Credentials = { user: string; password?: string };
+export type Credentials = {
+  user: string;
+  password?: string;
+  /** The client id; by the name when left out. */ client?: string;
+};
 /** A PUBLISH as it came; `messageId` is null with QoS 0. */
 export type OnPublish = (payload: Buffer, messageId: number | null) => void;
 
 /** @throws Error when the broker does not accept the connection. */
-export async function openWire(port: number, { user, password }: Credentials): Promise<Socket> {
+export async function openWire(port: number, { user, password, client }: Credentials, clean = true): Promise<Socket> {
   const socket = connect({ host: "127.0.0.1", port, noDelay: true });
   await once(socket, "connect");
   socket.write(
@@ -20,8 +24,8 @@ export async function openWire(port: number, { user, password }: Credentials): P
       cmd: "connect",
       protocolId: "MQTT",
       protocolVersion: 4,
-      clean: true,
-      clientId: `bench-${user}`,
+      clean,
+      clientId: client ?? `bench-${user}`,
       keepalive: 0,
       username: user,
       ...(password !== undefined && { password: Buffer.from(password) }),
@@ -29,7 +33,8 @@ export async function openWire(port: number, { user, password }: Credentials): P
   );
   const [answer] = (await once(socket, "data")) as [Buffer];
   // CONNACK: type 2, return code in the fourth byte (MQTT 3.1.1 §3.2).
-  if (answer[0] !== 0x20 || answer[3] !== 0) throw new Error(`the broker refuses ${user} (${answer.toString("hex")})`);
+  if (answer[0] !== 0x20 || answer[3] !== 0)
+    throw new Error(`the broker refuses ${user} (${answer.toString("hex", 0, 16)})`);
   return socket;
 }
 
@@ -38,14 +43,14 @@ export async function subscribe(socket: Socket, filter: string, qos: 0 | 1): Pro
   socket.write(mqttPacket.generate({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: filter, qos }] }));
   const [answer] = (await once(socket, "data")) as [Buffer];
   if (answer[0] !== 0x90 || answer[4] !== qos)
-    throw new Error(`the broker refuses ${filter} (${answer.toString("hex")})`);
+    throw new Error(`the broker refuses ${filter} (${answer.toString("hex", 0, 16)})`);
 }
 
 /** The bytes of a PUBLISH whose payload is filled in later: it are the last ones. */
-export function publishFrame(o: { topic: string; bytes: number; qos: 0 | 1 }): Buffer {
-  const { topic, bytes, qos } = o;
+export function publishFrame(o: { topic: string; bytes: number; qos: 0 | 1; retain?: boolean }): Buffer {
+  const { topic, bytes, qos, retain = false } = o;
   const payload = Buffer.alloc(bytes, 0x20);
-  return mqttPacket.generate({ cmd: "publish", topic, payload, qos, messageId: 1, dup: false, retain: false });
+  return mqttPacket.generate({ cmd: "publish", topic, payload, qos, messageId: 1, dup: false, retain });
 }
 
 /** PUBACK (MQTT 3.1.1 §3.4). */
@@ -53,7 +58,10 @@ export function pubackFrame(messageId: number): Buffer {
   return Buffer.from([0x40, 0x02, messageId >> 8, messageId & 0xff]);
 }
 
-/** Takes what a socket gives and calls back for each PUBLISH in it; other packets are passed over. */
+/**
+ * Takes what a socket gives and calls back for each PUBLISH in it; other packets are passed over, and what was retained
+ * before the subscription.
+ */
 export function scanPublishes(onPublish: OnPublish): (chunk: Buffer) => void {
   let rest: Buffer = Buffer.alloc(0);
   return (chunk) => {
@@ -61,7 +69,7 @@ export function scanPublishes(onPublish: OnPublish): (chunk: Buffer) => void {
     let at = 0;
     for (let end = endOfPacket(bytes, at); end !== null; end = endOfPacket(bytes, at)) {
       const head = bytes.readUInt8(at);
-      if (head >> 4 === 3) takePublish(bytes.subarray(at, end), onPublish);
+      if (head >> 4 === 3 && (head & 1) === 0) takePublish(bytes.subarray(at, end), onPublish);
       at = end;
     }
     rest = bytes.subarray(at);
