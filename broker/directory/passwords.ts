@@ -16,11 +16,14 @@ export interface Passwords {
   verify(hash: string | undefined, password: string): Promise<boolean>;
 }
 
+/** A hash keeps a core busy for a quarter of a second: half of the cores stay with machines and books. */
+export function hashesAtOnce(cores: number): number {
+  return Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(cores / 2)));
+}
+
 /** argon2id (RFC 9106), at most two computations at a time, one where there are few cores, and a bounded queue. */
 export function openPasswords(o: { cost?: PasswordCost; random: (bytes: number) => Buffer }): Passwords {
-  // A hash keeps a core busy for a quarter of a second: half of them stay with machines and books.
-  const atOnce = Math.max(1, Math.min(MOST_AT_ONCE, Math.floor(availableParallelism() / 2)));
-  const gate = createGate(atOnce, WAITING);
+  const gate = createGate(hashesAtOnce(availableParallelism()), WAITING);
   // One lane, so that one hash is one thread.
   const options = { type: argon2.argon2id, parallelism: 1, ...o.cost } as const;
   // Ready long before somebody is there to sign in, and the start need not wait for it.
