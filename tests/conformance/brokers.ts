@@ -76,7 +76,11 @@ async function startOurs(users: Users, o: Pick<HubOptions, "persistence" | "stat
 async function startOursOnSlowDisk(users: Users): Promise<Broker> {
   const store = await Store.onDatabase(new SlowDatabase(await openMemory(), WRITE_MS), "memory");
   const persistence = await openPersistence({ store });
-  const broker = await startOurs(users, { persistence });
+  const putWill: typeof persistence.putWill = async (client, will) => {
+    await new Promise((resolve) => setTimeout(resolve, WRITE_MS));
+    return persistence.putWill(client, will);
+  };
+  const broker = await startOurs(users, { persistence: { ...persistence, putWill } });
   return {
     ...broker,
     async close() {
@@ -210,7 +214,7 @@ function slowPersistence(): unknown {
   // The package is CommonJS whose types describe an ES module.
   const memory = (persistenceModule as unknown as { default: () => unknown }).default;
   const persistence = memory() as Record<string, (...given: unknown[]) => Promise<unknown>>;
-  for (const method of ["storeRetained", "subscriptionsByTopic", "outgoingEnqueueCombi"]) {
+  for (const method of ["storeRetained", "subscriptionsByTopic", "outgoingEnqueueCombi", "putWill"]) {
     const atOnce = persistence[method]?.bind(persistence);
     persistence[method] = async (...given) => {
       // What is retained is known in memory at once and answered for when it is written.
