@@ -31,6 +31,9 @@ export type Entry = {
   gone: boolean;
 };
 
+/** How much of what is done with is left standing before it is cleared away. */
+const SPARE = 1024;
+
 /** What a persistent session is owed, in the order in which it came. */
 export interface Queue {
   readonly size: number;
@@ -80,6 +83,13 @@ export function createQueue(o: {
     if (entry.messageId !== undefined) byId.set(entry.messageId, entry);
     bytes += weight(entry);
     unsent.push(entry);
+    // Nobody takes anything while the client is away, and what was dropped must not stay.
+    if (unsent.length - taken > 2 * entries.size + SPARE) tidy();
+  }
+
+  function tidy(): void {
+    unsent = unsent.slice(taken).filter(({ gone }) => !gone);
+    taken = 0;
   }
 
   function remove(entry: Entry): void {
@@ -170,7 +180,7 @@ export function createQueue(o: {
         const entry = unsent[taken];
         if (entry === undefined || !(entry.ready || entry.gone)) return undefined;
         taken += 1;
-        if (taken === unsent.length || taken > 1024) {
+        if (taken === unsent.length || taken > SPARE) {
           unsent = unsent.slice(taken);
           taken = 0;
         }
