@@ -3,10 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
+import type { IPublishPacket, IPubrelPacket, Packet } from "mqtt-packet";
 import { describe, expect, it, onTestFinished, type TestContext } from "vitest";
 import { temporaryFolder } from "../support/folder.ts";
 import { type Inbox, inboxOf } from "../support/inbox.ts";
 import { killableHub } from "../support/killable-hub.ts";
+import { connectPacket, isConnack, openRaw } from "../support/raw-mqtt.ts";
 import { CONTROL_NOT_RUN, findMosquitto, freePort, running } from "./brokers.ts";
 
 /*
@@ -119,6 +121,30 @@ describe.each(BROKERS)("a session whose client is away, on $name", ({ make }) =>
     expect(await inbox.on(LAST)).toMatchObject({ text: "here", retain: false, qos: 1 });
   });
 
+  // [MQTT-4.3.3-1], [MQTT-4.4.0-1]: exactly once needs the same id on both sides, whoever ends in between.
+  it("goes on with a QoS 2 handshake where it was when the broker ended", async (test) => {
+    const broker = await startFor(test, make);
+    if (broker === null) return;
+    await (await broker.connect("eyes", SESSION)).subscribed({ [TOPIC]: { qos: 2 } });
+    await (await broker.connect("ipc-a")).client.publishAsync(TOPIC, "once", { qos: 2 });
+    const isPublish = (packet: Packet): packet is IPublishPacket => packet.cmd === "publish";
+    const isPubrel = (packet: Packet): packet is IPubrelPacket => packet.cmd === "pubrel";
+
+    const first = await broker.raw("eyes", SESSION);
+    const { messageId = 0 } = await first.next(isPublish);
+    await broker.restart();
+    const second = await broker.raw("eyes", SESSION);
+    expect(await second.next(isPublish)).toMatchObject({ messageId, dup: true, qos: 2 });
+    second.send({ cmd: "pubrec", messageId });
+    await second.next(isPubrel);
+    await broker.restart();
+    const third = await broker.raw("eyes", SESSION);
+    expect(await third.next(isPubrel)).toMatchObject({ messageId });
+    third.send({ cmd: "pubcomp", messageId });
+    await (await broker.connect("ipc-a")).client.publishAsync(TOPIC, "another", { qos: 2 });
+    expect((await third.next(isPublish)).payload.toString()).toBe("another");
+  });
+
   it("gets what comes while it is being sent its queue, in order and once", async (test) => {
     const broker = await startFor(test, make);
     if (broker === null) return;
@@ -191,6 +217,14 @@ async function restartable(broker: Restartable | null | undefined) {
     async restart() {
       await broker.stop();
       url = await broker.start();
+    },
+    /** A connection that answers nothing by itself. */
+    async raw(user: string, { clean, clientId }: IClientOptions) {
+      const raw = await openRaw(url);
+      onTestFinished(() => void raw.socket.destroy());
+      raw.send(connectPacket(user, { clean, clientId }));
+      await raw.next(isConnack);
+      return raw;
     },
     /** Nothing that comes is missed, and nothing sent again by itself. */
     async connect(user: string, options: IClientOptions = {}) {

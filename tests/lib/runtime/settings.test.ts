@@ -45,6 +45,10 @@ describe("settings", () => {
       RASTRO_MAX_CONNECTIONS: "address=16, total=500",
       RASTRO_SESSION_IDLE_HOURS: "8",
       RASTRO_SESSION_MAX_DAYS: "7",
+      RASTRO_QUEUE_MAX_MESSAGES: "500",
+      RASTRO_QUEUE_MAX_MB: "2",
+      RASTRO_QUEUE_MAX_HOURS: "24",
+      RASTRO_QUEUE_EXPIRY_HOURS: "48",
     });
     expect(settings).toMatchObject({
       data: "/var/lib/rastro",
@@ -56,6 +60,7 @@ describe("settings", () => {
       connectionLimits: { address: 16, total: 500 },
       sessionIdleMs: 8 * 3_600_000,
       sessionMaxMs: 7 * 24 * 3_600_000,
+      queueLimits: { messages: 500, bytes: 2 * 1024 * 1024, ageMs: 24 * 3_600_000, expiryMs: 48 * 3_600_000 },
     });
     expect(readSettings({ RASTRO_BROKER_URL: "mqtts://broker.example:8883" })).toMatchObject({
       brokerUrl: "mqtts://broker.example:8883",
@@ -74,6 +79,8 @@ describe("settings", () => {
     ["RASTRO_SESSION_IDLE_HOURS", "0"],
     ["RASTRO_SESSION_IDLE_HOURS", "1.5"],
     ["RASTRO_SESSION_MAX_DAYS", "9999"],
+    ["RASTRO_QUEUE_MAX_MESSAGES", "0"],
+    ["RASTRO_QUEUE_MAX_MB", "16MB"],
     ["RASTRO_MAX_PACKET_BYTES", "1MB"],
     ["RASTRO_HEALTH_PORT", "1e3"],
     ["RASTRO_HOST", "0.0.0.0"],
