@@ -28,13 +28,16 @@ export type Broker = {
 /** Users of the rows: who is needed, with what right. Mosquitto lets everyone do everything. */
 export type Users = Readonly<Record<string, Profile>>;
 
+/** What a row may ask of our hub beyond its users. */
+type Ours = Pick<HubOptions, "viewRates">;
+
 /** Starts a broker; null when it is not installed here. */
-export type StartBroker = (users: Users) => Promise<Broker | null>;
+export type StartBroker = (users: Users, ours?: Ours) => Promise<Broker | null>;
 
 /** Name and start of each broker that must behave. */
 export const BROKERS: readonly { name: string; start: StartBroker }[] = [
   { name: "our hub", start: startOurs },
-  { name: "our hub, status lane off", start: (users) => startOurs(users, { statusLane: false }) },
+  { name: "our hub, status lane off", start: (users, ours) => startOurs(users, { ...ours, statusLane: false }) },
   { name: "our hub with a slow store", start: startOursOnSlowDisk },
   { name: "Mosquitto (control)", start: startMosquitto },
 ];
@@ -43,8 +46,13 @@ export const BROKERS: readonly { name: string; start: StartBroker }[] = [
  * Starts a broker for one test, which closes it. Null when it is the control and not installed; that is said on the
  * console and beside the test: a row that passed on our hub alone has shown half of what it should.
  */
-export async function startFor(test: TestContext, start: StartBroker, users: Users): Promise<Broker | null> {
-  const broker = await start(users);
+export async function startFor(
+  test: TestContext,
+  start: StartBroker,
+  users: Users,
+  ours?: Ours,
+): Promise<Broker | null> {
+  const broker = await start(users, ours);
   if (broker === null) {
     console.warn(CONTROL_NOT_RUN);
     await test.annotate(CONTROL_NOT_RUN, "warning");
@@ -56,7 +64,10 @@ export async function startFor(test: TestContext, start: StartBroker, users: Use
 
 export const CONTROL_NOT_RUN = "control not run: mosquitto is not installed (Debian: apt-get install mosquitto)";
 
-async function startOurs(users: Users, o: Pick<HubOptions, "persistence" | "statusLane"> = {}): Promise<Broker> {
+async function startOurs(
+  users: Users,
+  o: Pick<HubOptions, "persistence" | "statusLane" | "viewRates"> = {},
+): Promise<Broker> {
   const principals = Object.entries(users).map(([name, profile]) => principal(name, profile));
   const hub = await startHub({
     host: "127.0.0.1",
@@ -73,14 +84,14 @@ async function startOurs(users: Users, o: Pick<HubOptions, "persistence" | "stat
   );
 }
 
-async function startOursOnSlowDisk(users: Users): Promise<Broker> {
+async function startOursOnSlowDisk(users: Users, ours: Ours = {}): Promise<Broker> {
   const store = await Store.onDatabase(new SlowDatabase(await openMemory(), WRITE_MS), "memory");
   const persistence = await openPersistence({ store });
   const putWill: typeof persistence.putWill = async (client, will) => {
     await new Promise((resolve) => setTimeout(resolve, WRITE_MS));
     return persistence.putWill(client, will);
   };
-  const broker = await startOurs(users, { persistence: { ...persistence, putWill } });
+  const broker = await startOurs(users, { ...ours, persistence: { ...persistence, putWill } });
   return {
     ...broker,
     async close() {
