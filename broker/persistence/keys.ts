@@ -1,4 +1,4 @@
-import { readU64, u64 } from "../../lib/storage/keys.ts";
+import { readU64, u64, writeU64 } from "../../lib/storage/keys.ts";
 
 /*
  * Every key of the hub's session store. The first byte says what a key is for.
@@ -35,6 +35,18 @@ export const keys = {
   incoming: (client: string, messageId: number) => Buffer.concat([ofClient("i", client), u16(messageId)]),
   will: (client: string) => Buffer.from(`w${client}`),
 } as const;
+
+/** As `keys.queued`, for many messages of one client. */
+export function queuedKeys(client: string): (place: Place) => Buffer {
+  const beginning = ofClient("g", client);
+  return ({ boot, count }) => {
+    const key = Buffer.allocUnsafe(beginning.length + 16);
+    key.set(beginning);
+    writeU64(key, boot, beginning.length);
+    writeU64(key, count, beginning.length + 8);
+    return key;
+  };
+}
 
 /** All keys of one kind. */
 export function rangeOf(kind: "a" | "c" | "f" | "g" | "i" | "w"): { gte: Buffer; lt: Buffer } {

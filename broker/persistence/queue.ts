@@ -1,4 +1,4 @@
-import { keys, type Place } from "./keys.ts";
+import { keys, type Place, queuedKeys } from "./keys.ts";
 import type { DropCause, QueueLimits } from "./limits.ts";
 import type { Mirror } from "./mirror.ts";
 import { encodeMessage } from "./stored-message.ts";
@@ -6,7 +6,7 @@ import { encodeMessage } from "./stored-message.ts";
 /** A message that one or more sessions are owed: they share it, and each QoS is encoded once. */
 export type Owed = {
   readonly topic: string;
-  readonly payload: Buffer | string;
+  payload: Buffer | string;
   readonly retain: boolean;
   readonly dup: boolean;
   readonly brokerId: string | undefined;
@@ -48,7 +48,7 @@ export interface Queue {
   ready(entry: Entry): void;
   remove(entry: Entry): void;
   entries(): IterableIterator<Entry>;
-  /** The entry of a message by what the broker calls it. */
+  /** The entry of a message by what the broker calls it. Walks the queue: nothing that happens often asks. */
   find(brokerId: string | undefined, brokerCounter: number): Entry | undefined;
   withId(messageId: number): Entry | undefined;
   number(entry: Entry, messageId: number): void;
@@ -69,17 +69,16 @@ export function createQueue(o: {
 }): Queue {
   const { client, mirror, limits } = o;
   const entries = new Set<Entry>();
-  const byName = new Map<string, Entry>();
   const byId = new Map<number, Entry>();
   let unsent: Entry[] = [];
   /** Of `unsent`, how many are taken. */
   let taken = 0;
   let bytes = 0;
   const inFlight = { messages: 0, bytes: 0 };
+  const keyOf = queuedKeys(client);
 
   function insert(entry: Entry): void {
     entries.add(entry);
-    byName.set(nameOf(entry.message.brokerId, entry.message.brokerCounter), entry);
     if (entry.messageId !== undefined) byId.set(entry.messageId, entry);
     bytes += weight(entry);
     unsent.push(entry);
@@ -96,12 +95,10 @@ export function createQueue(o: {
     if (entry.gone) return;
     entry.gone = true;
     entries.delete(entry);
-    const name = nameOf(entry.message.brokerId, entry.message.brokerCounter);
-    if (byName.get(name) === entry) byName.delete(name);
     if (entry.messageId !== undefined && byId.get(entry.messageId) === entry) byId.delete(entry.messageId);
     bytes -= weight(entry);
     land(entry);
-    mirror.set(keys.queued(client, entry.place), null);
+    mirror.set(keyOf(entry.place), null);
     if (entry.qos === 2) mirror.set(keys.flight(client, entry.place), null);
   }
 
@@ -142,7 +139,7 @@ export function createQueue(o: {
       const state = { messageId: undefined, state: "owed", ready: false, flying: false, gone: false } as const;
       const entry: Entry = { place, message, qos, ...state };
       insert(entry);
-      mirror.set(keys.queued(client, place), encodedAs(message, qos));
+      mirror.set(keyOf(place), encodedAs(message, qos));
       return entry;
     },
     ready(entry) {
@@ -152,7 +149,13 @@ export function createQueue(o: {
     restore: (entry) => insert({ ...entry, ready: true, flying: false, gone: false }),
     remove,
     entries: () => entries.values(),
-    find: (brokerId, brokerCounter) => byName.get(nameOf(brokerId, brokerCounter)),
+    find(brokerId, brokerCounter) {
+      for (const entry of entries) {
+        const { message } = entry;
+        if (message.brokerCounter === brokerCounter && message.brokerId === brokerId) return entry;
+      }
+      return undefined;
+    },
     withId: (messageId) => byId.get(messageId),
     number(entry, messageId) {
       if (entry.messageId !== undefined && byId.get(entry.messageId) === entry) byId.delete(entry.messageId);
@@ -196,15 +199,17 @@ export function createQueue(o: {
 
 /** The bytes of a message at a QoS, made once for all sessions that are owed it. */
 function encodedAs(message: Owed, qos: 1 | 2): Buffer {
+  const known = message.encoded[qos];
+  if (known !== undefined) return known;
   const { topic, payload, retain, at } = message;
-  return (message.encoded[qos] ??= encodeMessage({ topic, payload, retain, at, qos }));
+  const bytes = encodeMessage({ topic, payload, retain, at, qos });
+  message.encoded[qos] = bytes;
+  // What came from a socket is a part of the whole chunk that it came in.
+  if (typeof payload !== "string") message.payload = bytes.subarray(bytes.length - payload.length);
+  return bytes;
 }
 
 /** What an entry counts for against the limit in bytes. */
 function weight({ message }: Entry): number {
   return message.topic.length + message.payload.length;
-}
-
-function nameOf(brokerId: string | undefined, brokerCounter: number): string {
-  return `${brokerId}/${brokerCounter}`;
 }

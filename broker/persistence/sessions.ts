@@ -27,6 +27,9 @@ export type Session = {
 /** A session as it lies on the disk. */
 export type SessionRow = { v: 1; subscriptions: Subscription[]; left: number | null };
 
+/** Answers kept of the tree of subscriptions: a machine publishes on a dozen topics. */
+const REMEMBERED_TOPICS = 8192;
+
 /** Persistent sessions: what each is subscribed to and what it is owed. */
 export interface Sessions {
   get(client: string): Session | undefined;
@@ -66,6 +69,17 @@ export function createSessions(o: {
   /** Subscriptions at QoS 1 and 2, by filter and client. */
   const filters = createLevelTree<Map<string, Matched>>();
   let queuedSubscriptions = 0;
+  /** What the tree answered for a topic, until a subscription changes. */
+  const answers = new Map<string, Map<string, Matched>[]>();
+
+  function matching(topic: string): Map<string, Matched>[] {
+    const known = answers.get(topic);
+    if (known !== undefined) return known;
+    if (answers.size >= REMEMBERED_TOPICS) answers.clear();
+    const found = filters.matching(topic);
+    answers.set(topic, found);
+    return found;
+  }
 
   function of(client: string): Session {
     const known = sessions.get(client);
@@ -87,6 +101,7 @@ export function createSessions(o: {
   }
 
   function addFilter(client: string, { topic, qos, rh, rap, nl }: Subscription): void {
+    answers.clear();
     const known = filters.get(topic) ?? new Map<string, Matched>();
     if (!known.has(client)) queuedSubscriptions += 1;
     known.set(client, { clientId: client, topic, qos, rh, rap, nl });
@@ -94,6 +109,7 @@ export function createSessions(o: {
   }
 
   function removeFilter(client: string, topic: string): void {
+    answers.clear();
     const known = filters.get(topic);
     if (known?.delete(client) !== true) return;
     queuedSubscriptions -= 1;
@@ -148,9 +164,9 @@ export function createSessions(o: {
       if (gone.length > 0) note(session);
     },
     subscriptions: (client) => [...(sessions.get(client)?.subscriptions.values() ?? [])].map((one) => ({ ...one })),
-    matching: (topic) => filters.matching(topic).flatMap((byClient) => [...byClient.values()]),
+    matching: (topic) => matching(topic).flatMap((byClient) => [...byClient.values()]),
     receivers(topic, qos, rightsOf) {
-      const found = filters.matching(topic);
+      const found = matching(topic);
       if (found.length === 0) return null;
       const receivers = new Map<string, 1 | 2>();
       for (const byClient of found) {
