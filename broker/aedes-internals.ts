@@ -5,6 +5,8 @@ import type { AedesPublishPacket, Client, ConnectPacket, PublishPacket } from "a
  * lib/client.js, lib/handlers and aedes.js again with this list at hand.
  */
 
+type Will = NonNullable<ConnectPacket["will"]>;
+
 export type Deliver = (packet: AedesPublishPacket, done: () => void) => void;
 
 /** lib/client.js: the connection's state. `deliver0` and `deliverQoS` are what a subscription calls per message. */
@@ -25,6 +27,8 @@ export type AedesClient = Client & {
   _parsingBatch: number;
   /** Ends the connection that is silent for one and a half times its keepalive [MQTT-3.1.2-24]; null without one. */
   _keepaliveTimer: NodeJS.Timeout | null;
+  /** What is published if the connection ends without DISCONNECT. */
+  will: Will | null;
   /** The will as CONNECT brought it, until the connection is admitted. */
   _will: ConnectPacket["will"] | null;
 };
@@ -44,9 +48,15 @@ export type AedesBroker = {
   clients: Record<string, AedesClient>;
   publish: BrokerPublish;
   emit(event: "publish", packet: AedesPublishPacket, client: Client | null): boolean;
+  emit(event: "clientDisconnect", client: Client): boolean;
+  on(event: "client", call: (client: AedesClient) => void): unknown;
+  connectedClients: number;
+  unregisterClient(client: AedesClient): void;
   mq: { emit(packet: AedesPublishPacket, done?: () => void): unknown };
   persistence: {
     storeRetained(packet: AedesPublishPacket): PromiseLike<void>;
+    putWill(client: StoredClient, will: Will): Promise<void>;
+    delWill(client: StoredClient): Promise<unknown>;
     outgoingClearMessageId(client: StoredClient, packet: { messageId?: number }): Promise<unknown>;
   };
 };

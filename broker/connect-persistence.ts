@@ -38,6 +38,7 @@ export function connectPersistence(o: {
     outletOf: o.outletOf,
     mayReceive: (client, topic) => o.accessOf(client)?.mayReceive(topic) === true,
   });
+  keepWillsOfTheConnected(aedes as unknown as AedesBroker);
   const ofAedes = (aedes as unknown as AedesBroker).persistence;
   const clear = ofAedes.outgoingClearMessageId.bind(persistence);
   ofAedes.outgoingClearMessageId = async (client, packet) => {
@@ -45,6 +46,20 @@ export function connectPersistence(o: {
     acknowledged(client.id);
     return cleared;
   };
+}
+
+/** Aedes removes a will by the client's id when a connection ends, also when another with this id has put its own. */
+function keepWillsOfTheConnected(broker: AedesBroker): void {
+  const { persistence } = broker;
+  const remove = persistence.delWill.bind(persistence);
+  persistence.delWill = async (client) => {
+    const connected = broker.clients[client.id];
+    const isOthers = connected !== undefined && connected !== client && !connected.closed && connected.will;
+    return isOthers ? undefined : remove(client);
+  };
+  broker.on("client", (client) => {
+    if (client.will && !client.closed) void persistence.putWill(client, client.will);
+  });
 }
 
 /** What Aedes is given: it sends no queue itself. */

@@ -28,6 +28,7 @@ import { createPublishOrder, type PublishOrder } from "./publish-order.ts";
 import { refusedRequest } from "./refuse-request.ts";
 import { storedSessions } from "./stored-sessions.ts";
 import { createTurn } from "./turn.ts";
+import { unregisterTheRightOne } from "./unregister.ts";
 import { publishSystemTopics } from "./system-topics.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
 import { startWebSocketPort } from "./websocket-server.ts";
@@ -192,6 +193,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
 
   await aedes.listen();
   order.attach(aedes as unknown as AedesBroker);
+  unregisterTheRightOne(aedes as unknown as AedesBroker);
   const accessOf = (client: AedesClient) => connections.get(client)?.access;
   connectPersistence({ aedes, persistence, accessOfName, accessOf, outletOf: ends.outletOf });
   const stored = storedSessions(persistence);
