@@ -3,6 +3,9 @@ import type { Principal } from "../lib/contracts/directory.ts";
 /** What a connection presents. `address` is the peer's IP address. */
 export type Credentials = { user: string; password: string; address: string };
 
+/** A name that the plant's own authority has certified, in place of a password. */
+export type Certified = { user: string; address: string };
+
 /**
  * `bad_credentials` also stands for unknown and disabled names: whoever tries must not learn which names exist.
  * `session` is the segment of the signed-in session when its token was the password, else null.
@@ -20,4 +23,6 @@ export type Verdict =
 export interface Authenticator {
   authenticate(credentials: Credentials): Promise<Verdict>;
   principal(name: string): Principal | undefined;
+  /** Admits the holder of a client certificate that was checked; a name that is locked, revoked or unknown is refused. */
+  certified(certified: Certified): Verdict;
 }

@@ -6,6 +6,7 @@ import { Segment } from "../lib/contracts/names.ts";
 import type { AedesClient } from "./aedes-internals.ts";
 import type { OnAccess } from "./access-events.ts";
 import { type Access, accessOf } from "./access.ts";
+import { certifiedName } from "./tls/tls-listener.ts";
 import type { Authenticator, Verdict } from "./admission.ts";
 
 /** Return codes of CONNACK, MQTT 3.1.1 §3.2.2.3. */
@@ -39,7 +40,9 @@ export function connectHooks(o: {
   return {
     preConnect(client, packet, done) {
       o.prepare(client as AedesClient);
-      const refusal = refusalOf(packet);
+      const certified = certifiedName((client as AedesClient).conn);
+      if (typeof certified === "object") packet.username ??= certified.name;
+      const refusal = certificateRefusal(certified, packet) ?? refusalOf(packet);
       if (refusal !== null) {
         const user = nameOf(packet.username);
         const { code, detail: subject } = refusal;
@@ -67,7 +70,10 @@ export function connectHooks(o: {
 
   async function admit(client: Client, user: string, password: string): Promise<Refusal | null> {
     const address = addressOf(client);
-    const verdict = await o.authenticator.authenticate({ user, password, address });
+    const certified = typeof certifiedName((client as AedesClient).conn) === "object";
+    const verdict = certified
+      ? o.authenticator.certified({ user, address })
+      : await o.authenticator.authenticate({ user, password, address });
     if ("refused" in verdict) {
       const refusal = REFUSED[verdict.refused];
       o.onAccess({ kind: "sign-in-refused", user, address, code: refusal.code, subject: null });
@@ -85,7 +91,7 @@ export function connectHooks(o: {
       return { returnCode: RETURN_CODE.notAuthorized, code: "not_allowed", detail: `will on ${will.topic}` };
     }
     o.admitted(client, access, verdict.session);
-    const by = signedInBy(verdict);
+    const by = certified ? "key" : signedInBy(verdict);
     o.onAccess({ kind: "admitted", user, address, code: null, subject: client.id, by });
     return null;
   }
@@ -99,6 +105,14 @@ function signedInBy({ principal, session }: Extract<Verdict, { principal: unknow
 /** The peer's address; empty when the connection is gone already. */
 export function addressOf(client: Client): string {
   return (client.conn as { remoteAddress?: string }).remoteAddress ?? "";
+}
+
+/** A certificate signs in whom it was issued for, and nobody else; one that is not good is no reason to look at a password. */
+function certificateRefusal(certified: ReturnType<typeof certifiedName>, packet: ConnectPacket): Refusal | null {
+  if (certified === "none") return null;
+  if (certified !== "invalid" && packet.username === certified.name) return null;
+  const detail = certified === "invalid" ? "a client certificate that is not good" : "a certificate of another name";
+  return { returnCode: RETURN_CODE.credentials, code: "bad_credentials", detail };
 }
 
 function refusalOf(packet: ConnectPacket): Refusal | null {

@@ -18,7 +18,7 @@ export type LiveConnection = Readonly<{
   /** The client id as it was given, without the user's name before it. */
   client: string;
   address: string;
-  transport: "tcp" | "websocket";
+  transport: "tcp" | "tls" | "websocket";
   since: number;
 }>;
 

@@ -22,6 +22,9 @@ import { announcePrincipals } from "./directory/announce.ts";
 import type { Directory } from "./directory/directory.ts";
 import { directoryRoutes, type OnRefusedRequest } from "./directory/http.ts";
 import { openDirectoryOf } from "./directory/stores.ts";
+import { isLoopback } from "./loopback.ts";
+import { openTlsIdentity } from "./tls/open-identity.ts";
+import { renewRegularly } from "./tls/renew.ts";
 import { keepSessions } from "./keep-sessions.ts";
 import { openSessionStore } from "./open-persistence.ts";
 import { followDirectory } from "./live-effect.ts";
@@ -72,9 +75,11 @@ async function start(context: ProcessContext): Promise<void> {
   const sessions = await openSessionStore({ folder, limits: settings.queueLimits, now, onAccess });
   context.onStop(() => sessions.close());
 
+  const { authority, identity } = await openTlsIdentity({ folders, plant: plant.id, names: settings.tlsNames, now });
   const hub = await startHub({
     host: settings.host,
     port: settings.mqttPort,
+    tls: { host: settings.tlsHost, port: settings.mqttsPort, identity },
     wsPort: settings.wsPort,
     maxPacketBytes: settings.maxPacketBytes,
     statusLane: settings.statusLane,
@@ -87,6 +92,13 @@ async function start(context: ProcessContext): Promise<void> {
     log,
   });
   context.onStop(() => hub.close());
+  if (!isLoopback(settings.host) && settings.host !== "localhost") {
+    log.warn(
+      { host: settings.host },
+      "plain MQTT and HTTP are open to the network (RASTRO_PLAINTEXT=everywhere): passwords can be read on the way",
+    );
+  }
+  context.onStop(renewRegularly({ hub, folders, plant: plant.id, names: settings.tlsNames, log }));
   followDirectory({ hub, directory, log });
   context.onStop(keepSessions({ hub, directory, everyMs: SESSIONS_EVERY_MS, log }));
 
@@ -112,6 +124,7 @@ async function start(context: ProcessContext): Promise<void> {
 
   watchOver(context, hub, sessions.persistence, directory, [directory.outbox, book.outbox]);
   health.check("hub", () => hub.listening() || "the hub does not listen");
+  health.check("tls", () => hub.listeningOnTls() || "the hub does not listen for TLS connections");
   health.check("websocket", () => hub.listeningOnWebSocket() || "the hub does not listen for WebSocket connections");
   health.check("session store", () => sessions.persistence.fault() ?? true);
   health.check("directory", () => directoryOpen || "the directory is closed");
@@ -120,7 +133,7 @@ async function start(context: ProcessContext): Promise<void> {
     access.ofRequest(refused);
     book.ofRequest(refused);
   };
-  health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused, forwarder }));
+  health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused, authority, forwarder }));
 }
 
 /** Figures for Prometheus, alarms below `$SYS/broker/alarm/`, and whether there is room on the disk. */

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { createServer, isIPv4, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import { Aedes, type Client } from "aedes";
 import type { Logger } from "pino";
 import type { GivenConnectionLimits } from "../lib/contracts/connection-limits.ts";
-import { RastroError } from "../lib/contracts/errors.ts";
 import { isStatus } from "../lib/contracts/topics.ts";
 import { VIEW_RATES, type ViewRate, viewRateOf, type ViewRates } from "../lib/contracts/view-rates.ts";
 import { Store } from "../lib/storage/store.ts";
@@ -31,6 +31,7 @@ import { createTurn } from "./turn.ts";
 import { unregisterTheRightOne } from "./unregister.ts";
 import { publishSystemTopics } from "./system-topics.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
+import { startTlsListener, type TlsIdentity } from "./tls/tls-listener.ts";
 import { startWebSocketPort } from "./websocket-server.ts";
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -38,8 +39,10 @@ const SYSTEM_TOPICS_MS = 10_000;
 const MAX_PACKET_BYTES = 256 * 1024;
 
 export type HubOptions = {
-  /** A loopback address; without TLS the hub listens on no other. */
+  /** Where the plain ports are. */
   host: string;
+  /** MQTT over TLS, on a port of its own; none unless told. */
+  tls?: { host: string; port: number; identity: TlsIdentity };
   /** 0 for any free port. */
   port: number;
   /** Port of MQTT over WebSocket, 0 for any free one; none unless told. */
@@ -75,6 +78,10 @@ export interface Hub {
   readonly port: number;
   /** Where MQTT over WebSocket is: `ws://127.0.0.1:8083`; null without it. */
   readonly wsUrl: string | null;
+  /** Port of MQTT over TLS; null without it. */
+  readonly tlsPort: number | null;
+  /** Shows another certificate to whoever connects over TLS from now on. */
+  renewCertificate(identity: TlsIdentity): void;
   readonly counters: HubCounters;
   /** Connections that are admitted now. */
   connected(): number;
@@ -98,6 +105,7 @@ export interface Hub {
   refresh(name: string): Promise<void>;
   listening(): boolean;
   listeningOnWebSocket(): boolean;
+  listeningOnTls(): boolean;
   /** Publishes the wills of what is connected, closes every connection and the port. */
   close(): Promise<void>;
 }
@@ -105,10 +113,9 @@ export interface Hub {
 /**
  * Starts the hub: an MQTT 3.1.1 broker that admits by `authenticator` and lets everyone do what the permission table says.
  *
- * @throws RastroError `bad_setting` for a host that is not loopback, `port_taken` when another program listens there.
+ * @throws RastroError `port_taken` when another program listens there.
  */
 export async function startHub(o: HubOptions): Promise<Hub> {
-  refuseOpenHost(o.host);
   const now = o.now ?? Date.now;
   const counters = newCounters();
   const connections = new WeakMap<Client, Connection>();
@@ -226,10 +233,15 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     if (gate.enter(socket, socket.remoteAddress ?? "")) handle(socket);
   });
   const port = await listenOn(server, { host: o.host, port: o.port, variable: "RASTRO_MQTT_PORT" });
-  const webSocket = await openWebSocket(o, gate, handle).catch(async (error: unknown) => {
+  const giveUp = async (error: unknown) => {
     server.close();
     await closed(aedes);
     throw error;
+  };
+  const webSocket = await openWebSocket(o, gate, handle).catch(giveUp);
+  const tls = await openTls(o, { gate, handle, onAccess }).catch(async (error: unknown) => {
+    await webSocket?.close();
+    return giveUp(error);
   });
   const stopSystemTopics = publishSystemTopics({
     publish,
@@ -241,12 +253,14 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     everyMs: o.systemTopicsMs ?? SYSTEM_TOPICS_MS,
     now,
   });
-  o.log.info({ host: o.host, port, wsPort: webSocket?.port ?? null }, "the hub listens");
+  o.log.info({ host: o.host, port, wsPort: webSocket?.port ?? null, mqttsPort: tls?.port ?? null }, "the hub listens");
 
   return {
     url: `mqtt://${hostInUrl(o.host)}:${port}`,
     port,
     wsUrl: webSocket === null ? null : `ws://${hostInUrl(o.host)}:${webSocket.port}`,
+    tlsPort: tls?.port ?? null,
+    renewCertificate: (identity) => tls?.renew(identity),
     counters,
     connected: () => registered.size,
     lane: laneCounters,
@@ -256,6 +270,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     disconnect: live.disconnect,
     refresh: (name) => stored.refresh(name, accessOfName(name)),
     listening: () => server.listening,
+    listeningOnTls: () => tls?.listening() === true,
     listeningOnWebSocket: () => webSocket?.listening() === true,
     async close() {
       stopSystemTopics();
@@ -264,6 +279,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
       await closed(aedes);
       for (const socket of sockets) socket.destroy();
       await webSocket?.close();
+      await tls?.close();
       await serverClosed;
       if (o.persistence === undefined) await persistence.close();
     },
@@ -278,25 +294,19 @@ type Connection = {
 
 function connectionOf(client: AedesClient, access: Access, session: string | null, since: number): LiveConnection {
   const user = access.principal.name;
-  const transport = client.conn instanceof WebSocketConnection ? "websocket" : "tcp";
+  const transport = transportOf(client.conn);
   // The hub itself put the name before it (connect.ts).
   const id = client.id.slice(user.length + 1);
   return { user, session, client: id, address: addressOf(client), transport, since };
 }
 
-function tooMany(full: Full | null): string | null {
-  return full === null ? null : `too many connections: ${full}`;
+function transportOf(conn: Duplex): LiveConnection["transport"] {
+  if (conn instanceof WebSocketConnection) return "websocket";
+  return conn instanceof TLSSocket ? "tls" : "tcp";
 }
 
-function refuseOpenHost(host: string): void {
-  if (host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))) return;
-  throw new RastroError({
-    code: "bad_setting",
-    message: `Listening on ${host} was refused: without TLS the hub listens on loopback only (127.0.0.1).`,
-    field: "RASTRO_HOST",
-    given: host,
-    expected: "127.0.0.1",
-  });
+function tooMany(full: Full | null): string | null {
+  return full === null ? null : `too many connections: ${full}`;
 }
 
 function closed(aedes: Aedes): Promise<void> {
@@ -305,6 +315,21 @@ function closed(aedes: Aedes): Promise<void> {
 
 function hostInUrl(host: string): string {
   return isIPv4(host) ? host : "localhost";
+}
+
+async function openTls(
+  o: HubOptions,
+  { gate, handle, onAccess }: { gate: ConnectionGate; handle: (connection: Duplex) => void; onAccess: OnAccess },
+) {
+  if (o.tls === undefined) return null;
+  return startTlsListener({
+    ...o.tls,
+    handshakeMs: o.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    gate,
+    handle,
+    onFailed: (address, fault) =>
+      onAccess({ kind: "connection-refused", user: null, address, code: "schema", subject: `TLS: ${fault}` }),
+  });
 }
 
 async function openWebSocket(o: HubOptions, gate: ConnectionGate, handle: (connection: Duplex) => void) {

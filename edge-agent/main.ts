@@ -7,6 +7,7 @@ import { topics } from "../lib/contracts/topics.ts";
 import { sign } from "../lib/ledger/signature.ts";
 import { type Link, openLink } from "../lib/messaging/link.ts";
 import { createOutboxSender } from "../lib/messaging/outbox-sender.ts";
+import { brokerAuthority } from "../lib/runtime/broker-authority.ts";
 import { createDirectoryClient } from "../lib/runtime/directory-client.ts";
 import { type KeyPair, loadOrCreateKey } from "../lib/runtime/keys.ts";
 import { readPlant } from "../lib/runtime/plant.ts";
@@ -153,7 +154,8 @@ function openLinks(context: ProcessContext, { machine, boot, key, plant }: Self,
   const repeats = createRepeats({ after: afterTimeout, clock });
   const presence = createPresence({ about, now: Date.now, repeats, after: afterTimeout, log });
 
-  const options = { url: settings.brokerUrl, name: machine, password, log, random };
+  const ca = brokerAuthority({ ...settings, pinned: context.folders.agentPinnedAuthority(machine) });
+  const options = { url: settings.brokerUrl, name: machine, ca, password, log, random };
   const status = openLink(options);
   context.onStop(() => status.close());
   const dealings = openLink({ ...options, will: (connection) => presence.will(connection) });

@@ -83,6 +83,7 @@ export function checkCredentials(o: {
     principal: (name) => o.register.principal(name),
     password: (credentials) => busyAsVerdict(() => password(credentials)),
     forgive: (user) => o.lockout.forgive(user),
+    certified: ({ user }) => (user === LOCAL_ADMIN ? REFUSED : admitted(user, null)),
     async authenticate(credentials) {
       if (isToken(credentials.password)) return bySession(credentials);
       if (credentials.user === LOCAL_ADMIN) return REFUSED;

@@ -8,7 +8,7 @@ import type { Store, Tx } from "../../lib/storage/store.ts";
 import type { Credentials, Verdict } from "../admission.ts";
 import { checkCredentials, type CredentialChecks } from "./credentials.ts";
 import { type Devices, openDevices } from "./devices.ts";
-import { BY_DIRECTORY, createDrafts } from "./drafts.ts";
+import { type By, BY_DIRECTORY, createDrafts } from "./drafts.ts";
 import { createLockout } from "./lockout.ts";
 import { openPasswords, type PasswordCost } from "./passwords.ts";
 import { openPeople, type People } from "./people.ts";
@@ -58,6 +58,8 @@ export interface Directory {
   signInLocal(localKey: string, app: string): Promise<Session>;
   /** Makes the first administrator. @throws RastroError `setup_done`, `bad_credentials`. */
   setup(code: string, user: string, password: string): Promise<UserRow>;
+  /** Puts on record that a client certificate was issued. @throws RastroError `unknown_name` for a name that is not admitted. */
+  noteCertificate(by: By, issued: { name: string; serial: string; notAfter: string }): Promise<void>;
   /** A fresh one-time code; null when there is an administrator. */
   renewSetupCode(): Promise<string | null>;
 }
@@ -113,10 +115,25 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
       if (!(await setupCode.fits(code))) throw refusal("bad_credentials");
       return people.add(BY_DIRECTORY, { name: user, profile: "administrator", password }, (tx) => setupCode.spend(tx));
     },
+    async noteCertificate(by, { name, serial, notAfter }) {
+      const principal = register.principal(name);
+      if (principal?.active !== true) throw notCertified(name);
+      const obj = { kind: principal.kind, key: principal.sub };
+      await store.write((tx) => void outbox.stage(tx, drafts("certificate.issued", by, obj, { serial, notAfter })));
+    },
     async renewSetupCode() {
       return people.hasAdministrator() ? null : setupCode.renew();
     },
   };
+}
+
+function notCertified(name: string): RastroError {
+  return new RastroError({
+    code: "unknown_name",
+    message: `Issuing a certificate failed: nobody is registered and let in as ${name}.`,
+    field: "name",
+    given: name,
+  });
 }
 
 const SENTENCES: Record<Extract<Verdict, { refused: string }>["refused"], string> = {

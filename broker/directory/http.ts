@@ -3,6 +3,8 @@ import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { z } from "zod";
 import {
+  type CertificateIssued,
+  CertificateRequest,
   type HubTime,
   LOCAL_ADMIN,
   MachineActiveRequest,
@@ -22,6 +24,7 @@ import {
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
 import type { Logger } from "pino";
+import type { Authority } from "../tls/authority.ts";
 import { forwardedAddress } from "../forwarded-address.ts";
 import { admittedOrThrow, type Directory } from "./directory.ts";
 import type { By } from "./drafts.ts";
@@ -63,6 +66,8 @@ export function directoryRoutes(o: {
   now: () => number;
   log: Logger;
   onRefused: OnRefusedRequest;
+  /** Issues client certificates; null where there is none. */
+  authority: Pick<Authority, "certificate" | "issueClient"> | null;
   /** The secret by which the console is known; null where none is believed. */
   forwarder: string | null;
 }): Hono {
@@ -153,6 +158,18 @@ export function directoryRoutes(o: {
     refuseSelf(who, name, "changing one's own profile");
     await directory.people.setProfile(who.by, name, profile);
     return context.body(null, 204);
+  });
+
+  app.post("/directory/certificates", async (context) => {
+    const { by } = administrator(await caller(context), "issuing a certificate");
+    if (o.authority === null) throw noAuthority();
+    const { name, publicKey, days } = await bodyOf(context, CertificateRequest);
+    const issued = await certify(o.authority, name, publicKey, days);
+    const notAfter = issued.notAfter.toISOString();
+    // On record before anybody holds it.
+    await directory.noteCertificate(by, { name, serial: issued.serial, notAfter });
+    const answer: z.infer<typeof CertificateIssued> = { ...issued, notAfter, authority: o.authority.certificate };
+    return context.json(answer, 201);
   });
 
   app.get("/directory/machines", async (context) => {
@@ -282,4 +299,21 @@ function tooLarge(): never {
     message: `Asking the directory failed: the body is longer than ${LONGEST_BODY} bytes.`,
     expected: `at most ${LONGEST_BODY} bytes`,
   });
+}
+
+/** @throws RastroError `schema` for a key that is none of P-256. */
+async function certify(authority: Pick<Authority, "issueClient">, name: string, publicKey: string, days: number) {
+  try {
+    return await authority.issueClient(name, Buffer.from(publicKey, "base64"), days);
+  } catch (cause) {
+    const message = `Issuing a certificate for ${name} failed: the public key is not of the curve P-256.`;
+    throw new RastroError(
+      { code: "schema", message, field: "publicKey", expected: "SubjectPublicKeyInfo of P-256" },
+      { cause },
+    );
+  }
+}
+
+function noAuthority(): RastroError {
+  return new RastroError({ code: "not_allowed", message: "Issuing a certificate failed: this hub has no authority." });
 }

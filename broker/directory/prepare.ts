@@ -5,6 +5,8 @@ import { type KeyPair, loadOrCreateKey, readPublicKey, writePublicKey } from "..
 import type { Logger } from "../../lib/runtime/log.ts";
 import { openPlant } from "../../lib/runtime/plant.ts";
 import type { Settings } from "../../lib/runtime/settings.ts";
+import { replaceFile } from "../../lib/runtime/new-file.ts";
+import { openAuthority } from "../tls/authority.ts";
 import type { Directory } from "./directory.ts";
 import { BY_DIRECTORY } from "./drafts.ts";
 import { openDirectoryOf } from "./stores.ts";
@@ -42,6 +44,13 @@ export async function prepare(o: {
   const plant = await openPlant({ data: settings.data, now, random });
   const signing = await loadOrCreateKey(folders.directoryKey);
   await writePublicKey(folders.directoryPublicKey, signing.publicRaw);
+  const authority = await openAuthority({
+    key: folders.authorityKey,
+    certificate: folders.authorityCertificate,
+    plant: plant.id,
+    now,
+  });
+  await replaceFile(folders.agentPinnedAuthority(settings.machine), authority.certificate, 0o644);
   await pinCommandKey({ folders, machine: settings.machine, log: o.log });
 
   const opened = await openDirectoryOf({ folders, plant, tz: settings.tz, log: o.log, now, random });

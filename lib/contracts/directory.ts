@@ -179,3 +179,17 @@ export const HubTime = z.object({ now: Instant, plant: z.string() });
 
 /** `GET /directory/people/<sub>/key`, for services: the AES-256 key of a person, or of the local administrator, and the login to show. */
 export const PersonKey = z.object({ sub: z.union([PersonId, z.literal(LOCAL_ADMIN)]), key: Base64, name: Segment });
+
+/** `POST /directory/certificates`: a client certificate for a registered name. `publicKey`: SubjectPublicKeyInfo, P-256. */
+export const CertificateRequest = z.strictObject({
+  name: Segment,
+  publicKey: Base64,
+  days: z.int().min(1).max(825),
+});
+/** `certificate` and `authority` are PEM. */
+export const CertificateIssued = z.object({
+  certificate: z.string(),
+  authority: z.string(),
+  serial: z.string(),
+  notAfter: Instant,
+});

@@ -49,6 +49,7 @@ export const EVENT_OWNERS = {
   "machine.readmitted": "audit",
   "machine.speaks-for-set": "audit",
   "service.added": "audit",
+  "certificate.issued": "audit",
   "session.started": "audit",
   "session.ended": "audit",
   "session.refused": "audit",

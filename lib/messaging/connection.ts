@@ -15,6 +15,7 @@ export type PublishOptions = { qos?: 0 | 1; retain?: boolean };
 export type ConnectionOptions = {
   url: string;
   name: string;
+  ca: string | undefined;
   password: string;
   clientId: string;
   will: Will | null;
@@ -120,6 +121,7 @@ function clientOptions(o: ConnectionOptions): IClientOptions {
     username: o.name,
     password: o.password,
     keepalive: o.keepaliveS,
+    ...(o.ca === undefined ? {} : { ca: o.ca }),
     connectTimeout: o.timeoutMs,
     reconnectPeriod: 0,
     resubscribe: false,
@@ -202,6 +204,17 @@ function connected(o: {
   };
 }
 
+/** What Node says of a certificate that it does not trust, or that was made for another name. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_HAS_EXPIRED",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+]);
+
 function refusalOf(o: ConnectionOptions, failure: Error | null): RastroError {
   const returnCode = (failure as { code?: unknown } | null)?.code;
   // CONNACK return codes 4 and 5 (MQTT 3.1.1 §3.2.2.3): bad user name or password, not authorised.
@@ -211,6 +224,16 @@ function refusalOf(o: ConnectionOptions, failure: Error | null): RastroError {
         code: "bad_credentials",
         message: `Connecting to ${o.url} as ${o.name} failed: the broker refuses the name or its password; check that ${o.name} is registered and that its key or password is the registered one.`,
         given: o.name,
+      },
+      { cause: failure },
+    );
+  }
+  if (typeof returnCode === "string" && UNTRUSTED.has(returnCode)) {
+    return new RastroError(
+      {
+        code: "not_reachable",
+        message: `Connecting to ${o.url} as ${o.name} failed: the broker's certificate is not one that is known here (${returnCode}); give RASTRO_CA the plant's ca.crt, and compare fingerprints with "rastro tls show".`,
+        given: returnCode,
       },
       { cause: failure },
     );

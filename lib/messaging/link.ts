@@ -56,6 +56,8 @@ export interface Link {
 export type LinkOptions = {
   url: string;
   name: string;
+  /** PEM of the authority by which the broker is known over TLS; those of the system when left out. */
+  ca?: string | undefined;
   /** Asked again before each attempt: tokens expire. What it throws counts as a failed attempt. */
   password: () => Promise<string> | string;
   /** Left out: the name and eight random digits, the same for all connections of this link. */
@@ -134,6 +136,7 @@ export function openLink(o: LinkOptions): Link {
     const connection = await openConnection({
       url: o.url,
       name: o.name,
+      ca: o.ca,
       password,
       clientId,
       will: o.will?.(id) ?? null,

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import {
+  CertificateIssued,
+  type CertificateRequest,
   HubTime,
   type MachineActiveRequest,
   MachineAdded,
@@ -104,6 +106,11 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
         bearer,
         body,
       }),
+    certificateIssue: (
+      bearer: Bearer,
+      body: z.input<typeof CertificateRequest>,
+    ): Promise<z.infer<typeof CertificateIssued>> =>
+      ask(CertificateIssued, { method: "POST", path: "/directory/certificates", bearer, body }),
     personKey: (bearer: Bearer, sub: string): Promise<z.infer<typeof PersonKey>> =>
       ask(PersonKey, { method: "GET", path: `/directory/people/${encodeURIComponent(sub)}/key`, bearer }),
   };

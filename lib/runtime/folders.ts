@@ -15,6 +15,11 @@ export function foldersOf(data: string) {
     localAdmin: join(keys, "local-admin"),
     /** By it the hub knows its own console when that names an address in `x-forwarded-for`; mode 0600. */
     consoleForwarding: join(keys, "console-forwarding"),
+    /** The plant's certificate authority and the hub's own certificate; keys with mode 0600. */
+    authorityKey: join(keys, "tls", "ca.key"),
+    authorityCertificate: join(keys, "tls", "ca.crt"),
+    hubKey: join(keys, "tls", "hub.key"),
+    hubCertificate: join(keys, "tls", "hub.crt"),
     /** Public key of the directory, which signs every principal. */
     directoryPublicKey: join(keys, "directory.pub"),
     /** Signs commands and nothing else; the fleet's other key is its identity. */
@@ -44,6 +49,8 @@ export function foldersOf(data: string) {
     doorKey: (machine: string) => join(data, "agents", machine, "door.key"),
     /** The fleet's command key as this agent was given it when it joined: the only one that it obeys. */
     agentPinnedFleetKey: (machine: string) => join(data, "agents", machine, "fleet-command.pub"),
+    /** The plant's authority as this agent was given it when it joined: by it alone it knows the hub over TLS. */
+    agentPinnedAuthority: (machine: string) => join(data, "agents", machine, "ca.crt"),
     agentOutbox: (machine: string) => join(data, "agents", machine, "outbox"),
     run: join(data, "run"),
     /** Held by the stack as long as it runs, so that a second one on the same folder is told so. */

@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { LOCAL_ADMIN, Password, SERVICE_NAMES } from "../contracts/directory.ts";
@@ -11,8 +12,16 @@ import { type ViewRates, ViewRatesText } from "../contracts/view-rates.ts";
 export type Settings = {
   /** Absolute path of the data folder. */
   data: string;
-  /** Address to listen on; always loopback for now. */
+  /** Where the plain ports listen: loopback, unless plain text is allowed everywhere. */
   host: string;
+  /** Where MQTT over TLS listens. */
+  tlsHost: string;
+  /** 0 asks for any free port. */
+  mqttsPort: number;
+  /** Names and addresses that the hub's certificate has besides this host's own. */
+  tlsNames: string[];
+  /** Path of the authority's certificate by which clients know the broker; null for the one that they have pinned. */
+  ca: string | null;
   mqttPort: number;
   wsPort: number;
   httpPort: number;
@@ -56,6 +65,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const LogLevel = z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]);
 const RESERVED: readonly string[] = [...SERVICE_NAMES, LOCAL_ADMIN];
+const HOST_NAME = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?)+$/;
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
 
 /** Never repeated in a message, whatever is wrong with them. */
@@ -85,10 +95,23 @@ const whole = (unit: string, least: number, most: number) =>
 const MIB = 1024 * 1024;
 const Variables = z.object({
   RASTRO_DATA: z.string().default("./data"),
-  RASTRO_HOST: z
+  RASTRO_HOST: z.string().refine(isHost, "an address such as 127.0.0.1 or 0.0.0.0, or localhost").default("127.0.0.1"),
+  RASTRO_PLAINTEXT: z.enum(["loopback", "everywhere"]).default("loopback"),
+  RASTRO_MQTTS_PORT: port(8883),
+  RASTRO_TLS_NAMES: z
     .string()
-    .regex(LOOPBACK, "a loopback address such as 127.0.0.1: the hub listens on loopback only until it can speak TLS")
-    .default("127.0.0.1"),
+    .transform((text) =>
+      text
+        .split(",")
+        .map((name) => name.trim().toLowerCase())
+        .filter((name) => name !== ""),
+    )
+    .refine(
+      (names) => names.every((name) => isIP(name) > 0 || HOST_NAME.test(name)),
+      "names or addresses, with commas between",
+    )
+    .prefault(""),
+  RASTRO_CA: z.string().optional(),
   RASTRO_MQTT_PORT: port(1883),
   RASTRO_WS_PORT: port(8083),
   RASTRO_HTTP_PORT: port(8080),
@@ -136,9 +159,15 @@ export function readSettings(environment: Environment): Settings {
   const parsed = Variables.safeParse(given);
   if (!parsed.success) throw badSetting(parsed.error.issues[0], given);
   const variables = parsed.data;
+  const open = LOOPBACK.test(variables.RASTRO_HOST) || variables.RASTRO_PLAINTEXT === "everywhere";
+  const host = open ? variables.RASTRO_HOST : "127.0.0.1";
   return {
     data: resolve(variables.RASTRO_DATA),
-    host: variables.RASTRO_HOST,
+    host,
+    tlsHost: variables.RASTRO_HOST,
+    mqttsPort: variables.RASTRO_MQTTS_PORT,
+    tlsNames: variables.RASTRO_TLS_NAMES,
+    ca: variables.RASTRO_CA === undefined ? null : resolve(variables.RASTRO_CA),
     mqttPort: variables.RASTRO_MQTT_PORT,
     wsPort: variables.RASTRO_WS_PORT,
     httpPort: variables.RASTRO_HTTP_PORT,
@@ -159,7 +188,7 @@ export function readSettings(environment: Environment): Settings {
       expiryMs: variables.RASTRO_QUEUE_EXPIRY_HOURS * HOUR,
     },
     healthPort: variables.RASTRO_HEALTH_PORT,
-    brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(variables.RASTRO_HOST, variables.RASTRO_MQTT_PORT),
+    brokerUrl: variables.RASTRO_BROKER_URL ?? localBroker(reachable(host), variables.RASTRO_MQTT_PORT),
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,
     adminPassword: variables.RASTRO_ADMIN_PASSWORD ?? null,
     machine: variables.RASTRO_MACHINE ?? machineFromHost(hostname()),
@@ -188,6 +217,16 @@ function onlyFilled(environment: Environment): Record<string, string> {
     if (value) filled[name] = value;
   }
   return filled;
+}
+
+/** An address at which what listens on `host` answers on the same machine. */
+export function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+function isHost(text: string): boolean {
+  return text === "localhost" || isIP(text) > 0;
 }
 
 function localBroker(host: string, mqttPort: number): string {

@@ -4,6 +4,7 @@ import manifest from "../../package.json" with { type: "json" };
 import { sign } from "../../lib/ledger/signature.ts";
 import { openLink } from "../../lib/messaging/link.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
+import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
@@ -29,7 +30,8 @@ async function start(context: ProcessContext): Promise<void> {
 
   const store = await Store.openFolder(folders.fleet);
   context.onStop(() => store.close());
-  const link = openLink({ url: settings.brokerUrl, name: NAME, password: token, log, random });
+  const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
+  const link = openLink({ url: settings.brokerUrl, name: NAME, ca, password: token, log, random });
   context.onStop(() => link.close());
 
   const fleet = await startFleet({

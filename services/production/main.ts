@@ -7,6 +7,7 @@ import { openLink } from "../../lib/messaging/link.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
 import { watchAlarms } from "../../lib/runtime/alarms.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
+import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
@@ -37,7 +38,8 @@ async function start(context: ProcessContext): Promise<void> {
 
   const store = await Store.openFolder(folders.bookStore(NAME));
   context.onStop(() => store.close());
-  const link = openLink({ url: settings.brokerUrl, name: NAME, password: token, log, random });
+  const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
+  const link = openLink({ url: settings.brokerUrl, name: NAME, ca, password: token, log, random });
   context.onStop(() => link.close());
   const personKeys = createPersonKeys({
     directory: () => createDirectoryClient({ url: directoryUrlOf(settings) }),

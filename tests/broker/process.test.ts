@@ -30,6 +30,7 @@ async function preparedFolder() {
     RASTRO_DATA: data,
     RASTRO_MQTT_PORT: String(await freePort()),
     RASTRO_WS_PORT: "0",
+    RASTRO_MQTTS_PORT: "0",
     RASTRO_MACHINE: "ipc-07",
     RASTRO_ADMIN_PASSWORD: "a-good-password",
     RASTRO_TZ: "UTC",

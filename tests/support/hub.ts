@@ -8,6 +8,7 @@ import type { PasswordCost } from "../../broker/directory/passwords.ts";
 import type { NewPerson } from "../../broker/directory/people.ts";
 import type { SessionLimits } from "../../broker/directory/sessions.ts";
 import { followDirectory } from "../../broker/live-effect.ts";
+import type { Authority } from "../../broker/tls/authority.ts";
 import { type Hub, type HubOptions, startHub } from "../../broker/start-hub.ts";
 import { LOCAL_ADMIN, type Session } from "../../lib/contracts/directory.ts";
 import { sign } from "../../lib/ledger/signature.ts";
@@ -70,6 +71,10 @@ export async function startTestHub(
     port?: number;
     wsPort?: number;
     passwordCost?: PasswordCost;
+    /** Issues client certificates; none unless given. */
+    authority?: Authority;
+    /** MQTT over TLS besides. */
+    tls?: HubOptions["tls"];
     sessionLimits?: SessionLimits;
     persistence?: HubOptions["persistence"];
     connectionLimits?: HubOptions["connectionLimits"];
@@ -109,6 +114,7 @@ export async function startTestHub(
     ...(o.outletLimits === undefined ? {} : { outletLimits: o.outletLimits }),
     ...(o.connectionLimits === undefined ? {} : { connectionLimits: o.connectionLimits }),
     log: SILENT,
+    ...(o.tls === undefined ? {} : { tls: o.tls }),
     onAccess: (event) => {
       access.push(event);
       o.onAccess?.(event);
@@ -121,6 +127,7 @@ export async function startTestHub(
   const health = await startHealth({ name: "broker", log: SILENT });
   health.mount(
     directoryRoutes({
+      authority: o.authority ?? null,
       directory,
       connections: hub,
       now,

@@ -48,6 +48,7 @@ export async function startPlant(machine = "ipc-07"): Promise<Plant> {
     RASTRO_DATA: data,
     RASTRO_MQTT_PORT: String(await freePort()),
     RASTRO_WS_PORT: "0",
+    RASTRO_MQTTS_PORT: "0",
     RASTRO_HTTP_PORT: String(await freePort()),
     RASTRO_MACHINE: machine,
     RASTRO_TZ: "America/Sao_Paulo",

@@ -30,5 +30,9 @@ export function fixedAuthenticator(principals: readonly Principal[]): Authentica
         : { refused: "bad_credentials" };
     },
     principal: (name) => byName.get(name),
+    certified: ({ user }) => {
+      const found = byName.get(user);
+      return found?.active === true ? { principal: found, session: null } : { refused: "bad_credentials" };
+    },
   };
 }

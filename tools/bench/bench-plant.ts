@@ -38,6 +38,7 @@ export function benchEnvironment(data: string, machine: string): NodeJS.ProcessE
     RASTRO_DATA: data,
     RASTRO_MACHINE: machine,
     RASTRO_WS_PORT: "0",
+    RASTRO_MQTTS_PORT: "0",
     RASTRO_LOG_LEVEL: "warn",
   };
 }

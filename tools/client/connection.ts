@@ -11,10 +11,10 @@ export type Connection = Requester & { close(): Promise<void> };
 const CONNECT_TIMEOUT_MS = 3000;
 
 /** @throws RastroError `bad_credentials` when the broker refuses the session, `not_reachable` when none answers. */
-export async function connect(o: { url: string; session: Session }): Promise<Connection> {
+export async function connect(o: { url: string; ca: string | undefined; session: Session }): Promise<Connection> {
   const { user, session, token } = o.session;
   const log = createLog("rastro", { logLevel: "silent" });
-  const link = openLink({ url: o.url, name: user, password: () => token, log, random: randomBytes });
+  const link = openLink({ url: o.url, name: user, ca: o.ca, password: () => token, log, random: randomBytes });
   try {
     await link.whenConnected({ timeoutMs: CONNECT_TIMEOUT_MS });
   } catch (error) {

@@ -1,13 +1,20 @@
 import { readFile } from "node:fs/promises";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { createDirectoryClient, type DirectoryClient } from "../../lib/runtime/directory-client.ts";
+import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
 import { foldersOf } from "../../lib/runtime/folders.ts";
 import { readRunFile } from "../../lib/runtime/run-files.ts";
-import { readSettings, type Settings } from "../../lib/runtime/settings.ts";
+import { reachable, readSettings, type Settings } from "../../lib/runtime/settings.ts";
 import { usageError } from "./usage.ts";
 
 /** Where the hub is, as seen from this command. */
-export type Hub = { settings: Settings; directory: DirectoryClient; localKeyFile: string };
+export type Hub = {
+  settings: Settings;
+  directory: DirectoryClient;
+  localKeyFile: string;
+  /** The authority by which the broker is known over TLS. @throws RastroError `bad_setting`. */
+  ca: () => string | undefined;
+};
 
 /**
  * Finds the hub: the directory at `RASTRO_URL`, else where the running broker of the data folder says it listens, else
@@ -18,13 +25,16 @@ export type Hub = { settings: Settings; directory: DirectoryClient; localKeyFile
 export function findHub(env: NodeJS.ProcessEnv): Hub {
   const settings = readSettings(env);
   const url = directoryUrl(env, settings);
-  return { settings, directory: createDirectoryClient({ url }), localKeyFile: foldersOf(settings.data).localAdmin };
+  const folders = foldersOf(settings.data);
+  const ca = () => brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
+  return { settings, directory: createDirectoryClient({ url }), localKeyFile: folders.localAdmin, ca };
 }
 
 function directoryUrl(env: NodeJS.ProcessEnv, settings: Settings): string {
   const named = env["RASTRO_URL"]?.trim();
   if (named) return checkedUrl(named);
-  const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
+  const local = reachable(settings.host);
+  const host = local.includes(":") ? `[${local}]` : local;
   return readRunFile(settings.data, "broker")?.url ?? `http://${host}:${settings.httpPort}`;
 }
 

@@ -55,7 +55,7 @@ export async function withHub<T>(env: NodeJS.ProcessEnv, work: (hub: SignedInHub
 /** The MQTT client is a large module: only commands that ask a service load it. */
 async function openConnection(hub: Hub, session: Session): Promise<Connection> {
   const { connect } = await import("./connection.ts");
-  return connect({ url: hub.settings.brokerUrl, session });
+  return connect({ url: hub.settings.brokerUrl, ca: hub.ca(), session });
 }
 
 function lazily<T>(make: () => Promise<T>): { get(): Promise<T>; made(): Promise<T> | null } {

@@ -12,6 +12,7 @@ import { printProblem, runAction } from "./run.ts";
 import { addReplayCommand } from "./replay.ts";
 import { addSessionCommands } from "./session.ts";
 import { addSignInCommands } from "./sign-in.ts";
+import { addTlsCommands } from "./tls.ts";
 import { addUserCommands } from "./user.ts";
 
 const ENVIRONMENT_HELP = `Signs in, in this order, with
@@ -65,6 +66,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addSignInCommands(groups);
   addUserCommands(groups);
   addSessionCommands(groups);
+  addTlsCommands(groups);
   addMachineCommands(groups);
   addCommandCommands(groups);
   addEntryCommands(groups);

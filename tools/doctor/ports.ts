@@ -9,9 +9,10 @@ import { fail, type Finding, ok, warn } from "./finding.ts";
  * @param o.runs - names of the processes of this data folder that answer.
  */
 export async function checkPorts(o: { settings: Settings; runs: ReadonlySet<string> }): Promise<Finding[]> {
-  const { host, mqttPort, wsPort, httpPort } = o.settings;
+  const { host, mqttPort, mqttsPort, wsPort, httpPort } = o.settings;
   const wanted = [
     { port: mqttPort, variable: "RASTRO_MQTT_PORT", use: "MQTT", by: "broker" },
+    { port: mqttsPort, variable: "RASTRO_MQTTS_PORT", use: "MQTT over TLS", by: "broker" },
     { port: wsPort, variable: "RASTRO_WS_PORT", use: "MQTT over WebSocket", by: "broker" },
     { port: httpPort, variable: "RASTRO_HTTP_PORT", use: "the console", by: "console" },
   ];

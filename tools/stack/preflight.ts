@@ -28,6 +28,11 @@ export async function preflight(env: NodeJS.ProcessEnv): Promise<Cleared> {
       variable: "RASTRO_MQTT_PORT",
       use: "MQTT",
     });
+    const mqttsPort = await checkPort(settings.tlsHost, {
+      port: settings.mqttsPort,
+      variable: "RASTRO_MQTTS_PORT",
+      use: "MQTT over TLS",
+    });
     const wsPort = await checkPort(settings.host, {
       port: settings.wsPort,
       variable: "RASTRO_WS_PORT",
@@ -39,7 +44,7 @@ export async function preflight(env: NodeJS.ProcessEnv): Promise<Cleared> {
       use: "the console",
     });
     await removeOldRunFiles(settings.data);
-    return { settings: { ...settings, mqttPort, wsPort, httpPort }, release };
+    return { settings: { ...settings, mqttPort, mqttsPort, wsPort, httpPort }, release };
   } catch (error) {
     await release();
     throw error;

@@ -3,7 +3,7 @@ import { type Prepared, prepare } from "../../broker/directory/prepare.ts";
 import { askProcesses } from "../../console/readiness.ts";
 import { createLog } from "../../lib/runtime/log.ts";
 import { listRunFiles } from "../../lib/runtime/run-files.ts";
-import type { Settings } from "../../lib/runtime/settings.ts";
+import { reachable, type Settings } from "../../lib/runtime/settings.ts";
 import { createLauncher } from "./launch.ts";
 import { createOutput, type Output, prettyLines } from "./output.ts";
 import { onNpmGone } from "./parent.ts";
@@ -96,7 +96,8 @@ async function superviseUntilStopped(
 
 async function sayReady(o: StackOptions, output: Output, settings: Settings, prepared: Prepared): Promise<void> {
   const readiness = await askProcesses({ runFiles: () => listRunFiles(settings.data), fetch: globalThis.fetch });
-  const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
+  const local = reachable(settings.host);
+  const host = local.includes(":") ? `[${local}]` : local;
   output.say(
     readyBlock({
       consoleUrl: `http://${host}:${settings.httpPort}`,
@@ -121,6 +122,7 @@ function childEnvironment(env: NodeJS.ProcessEnv, settings: Settings, root: stri
     RASTRO_DATA: settings.data,
     RASTRO_MACHINE: settings.machine,
     RASTRO_MQTT_PORT: String(settings.mqttPort),
+    RASTRO_MQTTS_PORT: String(settings.mqttsPort),
     RASTRO_WS_PORT: String(settings.wsPort),
     RASTRO_HTTP_PORT: String(settings.httpPort),
   };

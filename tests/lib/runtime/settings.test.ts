@@ -83,8 +83,10 @@ describe("settings", () => {
     ["RASTRO_QUEUE_MAX_MB", "16MB"],
     ["RASTRO_MAX_PACKET_BYTES", "1MB"],
     ["RASTRO_HEALTH_PORT", "1e3"],
-    ["RASTRO_HOST", "0.0.0.0"],
-    ["RASTRO_HOST", "192.168.0.7"],
+    ["RASTRO_HOST", "hub.plant.example"],
+    ["RASTRO_HOST", "0.0.0"],
+    ["RASTRO_PLAINTEXT", "yes"],
+    ["RASTRO_TLS_NAMES", "hub_1"],
     ["RASTRO_MACHINE", "IPC 7"],
     ["RASTRO_MACHINE", "production"],
     ["RASTRO_TZ", "Brazil/Nowhere"],
@@ -97,8 +99,22 @@ describe("settings", () => {
     expect(error.problem).toMatchObject({ field: name, expected: expect.stringMatching(/./) });
   });
 
-  it("say why another address than loopback is refused", () => {
-    expect(failure({ RASTRO_HOST: "0.0.0.0" }).message).toContain("loopback only until it can speak TLS");
+  it("open the network to TLS alone, unless plain text is allowed in so many words", () => {
+    expect(readSettings({ RASTRO_HOST: "0.0.0.0" })).toMatchObject({
+      host: "127.0.0.1",
+      tlsHost: "0.0.0.0",
+      brokerUrl: "mqtt://127.0.0.1:1883",
+    });
+    expect(readSettings({ RASTRO_HOST: "0.0.0.0", RASTRO_PLAINTEXT: "everywhere" })).toMatchObject({
+      host: "0.0.0.0",
+      tlsHost: "0.0.0.0",
+      brokerUrl: "mqtt://127.0.0.1:1883",
+    });
+    expect(readSettings({ RASTRO_HOST: "192.168.0.7", RASTRO_PLAINTEXT: "loopback" }).host).toBe("127.0.0.1");
+    expect(readSettings({ RASTRO_TLS_NAMES: "Hub.plant.example, 10.0.0.7" }).tlsNames).toEqual([
+      "hub.plant.example",
+      "10.0.0.7",
+    ]);
   });
 
   it.each([

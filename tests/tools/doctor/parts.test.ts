@@ -20,7 +20,12 @@ describe("ports", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     onTestFinished(() => void server.close());
     const { port } = server.address() as { port: number };
-    const env = { RASTRO_MQTT_PORT: String(port), RASTRO_WS_PORT: String(await freePort()), RASTRO_HTTP_PORT: "0" };
+    const env = {
+      RASTRO_MQTT_PORT: String(port),
+      RASTRO_WS_PORT: String(await freePort()),
+      RASTRO_MQTTS_PORT: String(await freePort()),
+      RASTRO_HTTP_PORT: "0",
+    };
     const findings = await checkPorts({ settings: readSettings(env), runs: new Set(runs) });
     return findings.map(({ status, says, todo }) => ({ status, says: says.replace(/\d{2,}/, "N"), todo }));
   }
@@ -32,6 +37,7 @@ describe("ports", () => {
         says: "port N for MQTT is used by another program",
         todo: "stop it, or choose another port with RASTRO_MQTT_PORT",
       },
+      { status: "ok", says: "port N for MQTT over TLS is free", todo: null },
       { status: "ok", says: "port N for MQTT over WebSocket is free", todo: null },
       { status: "ok", says: "any free port is taken for the console", todo: null },
     ]);
@@ -40,6 +46,7 @@ describe("ports", () => {
   it("are ours while our process runs, and warn when it listens elsewhere", async () => {
     expect((await portsWith(["broker"])).map(({ status, says }) => `${status} ${says}`)).toEqual([
       "ok port N for MQTT is used by our own broker",
+      "warn broker runs, but nothing listens on port N for MQTT over TLS",
       "warn broker runs, but nothing listens on port N for MQTT over WebSocket",
       "ok any free port is taken for the console",
     ]);

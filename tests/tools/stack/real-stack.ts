@@ -32,6 +32,7 @@ export async function startStack(env: Record<string, string>, [command, args] = 
       HOME: process.env["HOME"],
       RASTRO_MQTT_PORT: "0",
       RASTRO_WS_PORT: "0",
+      RASTRO_MQTTS_PORT: "0",
       RASTRO_HTTP_PORT: "0",
       RASTRO_MACHINE: "press-9",
       ...env,

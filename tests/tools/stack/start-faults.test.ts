@@ -27,6 +27,7 @@ async function start(settings: Record<string, string>) {
     RASTRO_DATA: data,
     RASTRO_MQTT_PORT: "0",
     RASTRO_WS_PORT: "0",
+    RASTRO_MQTTS_PORT: "0",
     RASTRO_HTTP_PORT: "0",
     ...settings,
   };
@@ -49,7 +50,7 @@ describe("a start that cannot be says why in one sentence, exits with 1 and star
       { RASTRO_MQTT_PORT: "seven" },
       'RASTRO_MQTT_PORT is "seven"; expected: a port from 1 to 65535',
     ],
-    ["an address off loopback", { RASTRO_HOST: "0.0.0.0" }, "expected: a loopback address"],
+    ["a host by its name", { RASTRO_HOST: "plant.example" }, "expected: an address such as 127.0.0.1 or 0.0.0.0"],
     [
       "a short password, not shown",
       { RASTRO_ADMIN_PASSWORD: "short" },
@@ -66,6 +67,7 @@ describe("a start that cannot be says why in one sentence, exits with 1 and star
 
   test.each([
     ["RASTRO_MQTT_PORT", "MQTT"],
+    ["RASTRO_MQTTS_PORT", "MQTT over TLS"],
     ["RASTRO_WS_PORT", "MQTT over WebSocket"],
     ["RASTRO_HTTP_PORT", "the console"],
   ])("a taken port: %s", async (variable, use) => {
