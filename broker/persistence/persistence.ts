@@ -131,7 +131,7 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
     queued: () => sessions.queued(),
     /** Why nothing can be written at the moment; null when everything can. */
     fault: () => mirror.fault()?.message ?? null,
-    /** Called with the reason when the store begins to be at fault, and with null when it works again. */
+    /** Called with the reason when the store begins to be at fault, and with null when it works again. One listener: the hub. */
     onFault: (call: (reason: string | null) => void) => {
       faultTold = (fault) => call(fault?.message ?? null);
     },
