@@ -5,16 +5,16 @@ import Table from "cli-table3";
 import { Command, Option } from "commander";
 import { type Broker, BROKERS, MOSQUITTO, MOSQUITTO_PLAIN } from "./broker/brokers.ts";
 import { connectRow, qos1Row, signInsRow } from "./broker/connection-rows.ts";
-import { type Instrument, openInstrument } from "./broker/load.ts";
+import { type Instrument, openInstrument, ownInstrument } from "./broker/load.ts";
 import type { Result } from "./broker/rows.ts";
-import { fanOutRow, latencyRow, MOST_MACHINES, mostRow, stalledRow, statusRow } from "./broker/status-rows.ts";
+import { fanOutRow, latencyRow, MOST_MACHINES, mostRow, stalledRow, statusRow, tlsRows } from "./broker/status-rows.ts";
 
 /*
  * Our hub beside bare Aedes and Mosquitto, in turn in one run: the broker on one core, what loads it on another.
  */
 
 const STATUS_ROWS = ["status", "most", "fan-out", "latency", "stalled"] as const;
-const ROWS = [...STATUS_ROWS, "qos1", "connect", "sign-ins"] as const;
+const ROWS = [...STATUS_ROWS, "tls", "qos1", "connect", "sign-ins"] as const;
 type RowName = (typeof ROWS)[number];
 
 /** From here on the instrument measures itself. */
@@ -52,6 +52,7 @@ async function run(): Promise<void> {
   try {
     if (STATUS_ROWS.some(wanted)) results.push(...(await statusRows({ hubCore, instrument, wanted })));
     const given = { hubCore, core, ...options };
+    if (wanted("tls")) results.push(...(await tlsStatusRows(hubCore, core)));
     if (wanted("qos1")) results.push(...(await qos1Row({ ...given, inFlight: 100 })));
     if (wanted("connect")) results.push(...(await connectRow(given)));
     if (wanted("sign-ins")) results.push(...(await signInsRow(given)));
@@ -69,12 +70,8 @@ async function statusRows(o: {
   const brokers: Broker[] = [];
   try {
     for (const kind of BROKERS) {
-      const broker = await kind.start({
-        core: o.hubCore,
-        machines: o.wanted("most") ? MOST_MACHINES : 50,
-        tokens: 0,
-        persistent: false,
-      });
+      const machines = o.wanted("most") ? MOST_MACHINES : 50;
+      const broker = await kind.start({ core: o.hubCore, machines, tokens: 0 });
       if (broker !== null) brokers.push(broker);
     }
     const given = { brokers, instrument: o.instrument, ...options };
@@ -85,6 +82,21 @@ async function statusRows(o: {
     if (o.wanted("latency")) results.push(...(await latencyRow(given)));
     if (o.wanted("stalled")) results.push(...(await stalledRow(given)));
     return results;
+  } finally {
+    for (const broker of brokers.toReversed()) await broker.close();
+  }
+}
+
+/** Over TLS our own instrument is used: the one in C speaks none. */
+async function tlsStatusRows(hubCore: number | null, core: number | null): Promise<Result[]> {
+  const brokers: Broker[] = [];
+  const instrument = await ownInstrument(core);
+  try {
+    for (const kind of BROKERS) {
+      const broker = await kind.start({ core: hubCore, machines: 25, tokens: 0, secured: true });
+      if (broker !== null) brokers.push(broker);
+    }
+    return await tlsRows({ brokers, instrument, ...options });
   } finally {
     for (const broker of brokers.toReversed()) await broker.close();
   }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import mqttPacket from "mqtt-packet";
 
 /*
@@ -10,15 +11,21 @@ import mqttPacket from "mqtt-packet";
 export type Credentials = {
   user: string;
   password?: string;
-  /** The client id; by the name when left out. */ client?: string;
+  /** The client id; by the name when left out. */
+  client?: string;
 };
+/** MQTT over TLS at this port; the authority as PEM. */
+export type Secured = { port: number; ca: string };
 /** A PUBLISH as it came; `messageId` is null with QoS 0. */
 export type OnPublish = (payload: Buffer, messageId: number | null) => void;
 
 /** @throws Error when the broker does not accept the connection. */
-export async function openWire(port: number, { user, password, client }: Credentials, clean = true): Promise<Socket> {
-  const socket = connect({ host: "127.0.0.1", port, noDelay: true });
-  await once(socket, "connect");
+export async function openWire(
+  at: number | Secured,
+  { user, password, client }: Credentials,
+  clean = true,
+): Promise<Socket> {
+  const socket = await openSocket(at);
   socket.write(
     mqttPacket.generate({
       cmd: "connect",
@@ -35,6 +42,18 @@ export async function openWire(port: number, { user, password, client }: Credent
   // CONNACK: type 2, return code in the fourth byte (MQTT 3.1.1 §3.2).
   if (answer[0] !== 0x20 || answer[3] !== 0)
     throw new Error(`the broker refuses ${user} (${answer.toString("hex", 0, 16)})`);
+  return socket;
+}
+
+async function openSocket(at: number | Secured): Promise<Socket> {
+  if (typeof at === "number") {
+    const socket = connect({ host: "127.0.0.1", port: at, noDelay: true });
+    await once(socket, "connect");
+    return socket;
+  }
+  const socket = connectTls({ host: "127.0.0.1", port: at.port, ca: at.ca });
+  socket.setNoDelay(true);
+  await once(socket, "secureConnect");
   return socket;
 }
 

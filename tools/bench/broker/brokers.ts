@@ -2,17 +2,21 @@ import type { ChildProcess } from "node:child_process";
 import { createKey, type KeyPair } from "../../../lib/runtime/keys.ts";
 import { createTokens } from "../../../lib/runtime/token.ts";
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { readPlant } from "../../../lib/runtime/plant.ts";
 import { type BenchPlant, freePort, HUB, startBenchPlant } from "../bench-plant.ts";
 import { startChild, stopChild } from "../child.ts";
 import { startMosquitto } from "../mosquitto.ts";
 import { addReader } from "../reader.ts";
-import type { Credentials } from "../wire.ts";
+import { foldersOf } from "../../../lib/runtime/folders.ts";
+import type { Credentials, Secured } from "../wire.ts";
 
 /** One of the brokers that are compared, with the names that a load needs. */
 export type Broker = {
   name: string;
   port: number;
+  /** MQTT over TLS, where it was asked for and there is one. */
+  secured: Secured | null;
   pid: number;
   /** Credentials of the machines; on ours registered ones with secrets. */
   machines: readonly Credentials[];
@@ -24,7 +28,7 @@ export type Broker = {
 };
 
 /** How a broker is started: on which core, and for how many machines. */
-export type Start = { core: number | null; machines: number; tokens: number; persistent: boolean };
+export type Start = { core: number | null; machines: number; tokens: number; persistent?: boolean; secured?: boolean };
 
 export type BrokerKind = { name: string; start: (o: Start) => Promise<Broker | null> };
 
@@ -45,7 +49,13 @@ const nameOf = (index: number) => `bench-${index + 1}`;
 const keyedNameOf = (index: number) => `bench-key-${index + 1}`;
 
 async function startOurs(name: string, o: Start, environment: NodeJS.ProcessEnv): Promise<Broker> {
-  const hubEnvironment = { ...environment, RASTRO_QUEUE_MAX_MESSAGES: "10000000", RASTRO_QUEUE_MAX_MB: "4096" };
+  const tlsPort = await freePort();
+  const hubEnvironment = {
+    ...environment,
+    RASTRO_MQTTS_PORT: String(tlsPort),
+    RASTRO_QUEUE_MAX_MESSAGES: "10000000",
+    RASTRO_QUEUE_MAX_MB: "4096",
+  };
   const plant = await startBenchPlant([], "bench-host", { hubCore: o.core, hubEnvironment });
   try {
     const bearer = { name: plant.session.user, token: plant.session.token };
@@ -71,6 +81,7 @@ async function startOurs(name: string, o: Start, environment: NodeJS.ProcessEnv)
     return {
       name,
       port: plant.settings.mqttPort,
+      secured: { port: tlsPort, ca: await readFile(foldersOf(plant.settings.data).authorityCertificate, "utf8") },
       pid: plant.pids[HUB] ?? 0,
       machines,
       reader: await addReader(plant),
@@ -97,7 +108,7 @@ function anonymous(o: Start): Pick<Broker, "machines" | "reader" | "tokens" | "p
 }
 
 async function startBare(o: Start): Promise<Broker | null> {
-  if (o.persistent) return null;
+  if (o.persistent === true || o.secured === true) return null;
   const port = await freePort();
   const child: ChildProcess = await startChild(
     "tools/bench/broker/bare-aedes.ts",
@@ -106,10 +117,15 @@ async function startBare(o: Start): Promise<Broker | null> {
     o.core,
   );
   const close = () => stopChild(child);
-  return { name: "Aedes 1.2.0, bare", port, pid: child.pid ?? 0, ...anonymous(o), close };
+  return { name: "Aedes 1.2.0, bare", port, secured: null, pid: child.pid ?? 0, ...anonymous(o), close };
 }
 
 async function startTheirs(name: string, noDelay: boolean, o: Start): Promise<Broker | null> {
-  const mosquitto = await startMosquitto({ noDelay, core: o.core, persistent: o.persistent });
+  const mosquitto = await startMosquitto({
+    noDelay,
+    core: o.core,
+    persistent: o.persistent === true,
+    secured: o.secured === true,
+  });
   return mosquitto && { ...mosquitto, name, ...anonymous(o) };
 }

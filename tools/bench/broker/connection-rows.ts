@@ -27,7 +27,7 @@ export async function qos1Row(o: Options & { inFlight: number }): Promise<Result
 
 /** h: so many clients at once until all are in; on ours each by a token that its own key signed, on Mosquitto anonymously. */
 export async function connectRow(o: Options & { clients: number }): Promise<Result[]> {
-  const start = { core: o.hubCore, machines: 0, tokens: o.clients, persistent: false };
+  const start = { core: o.hubCore, machines: 0, tokens: o.clients };
   return compare(o, start, `${o.clients} clients connect at once`, "ms until all are in", (broker) => ({
     job: "connect",
     port: broker.port,

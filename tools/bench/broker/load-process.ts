@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import { usageOf } from "../process-usage.ts";
-import { type Credentials, openWire, publishFrame, scanPublishes, subscribe } from "../wire.ts";
+import { type Credentials, openWire, publishFrame, scanPublishes, type Secured, subscribe } from "../wire.ts";
 import { HZ, type Load, type LoadFigures, PAYLOAD_BYTES } from "./load.ts";
 
 /* The load generator of our own, a process by itself: told once what to do, answers with what came of it. */
 
 type Order = Load & {
-  port: number;
+  at: number | Secured;
   pid: number;
   reader: Credentials;
   publishers: readonly Credentials[];
@@ -35,12 +35,12 @@ async function measure(order: Order): Promise<LoadFigures> {
     if (since !== null && written >= since) took.push(Number(process.hrtime.bigint() - written) / 1000);
   };
   for (let index = 0; index < order.readers; index += 1) {
-    const socket = await openWire(order.port, { ...order.reader, client: `reader-${index}` });
+    const socket = await openWire(order.at, { ...order.reader, client: `reader-${index}` });
     await subscribe(socket, "machines/+/status", 0);
     const scan = scanPublishes(onPublish);
     socket.on("data", (chunk: Buffer) => work(() => scan(chunk)));
   }
-  const writers = await Promise.all(order.publishers.map((publisher) => openWriter(order.port, publisher)));
+  const writers = await Promise.all(order.publishers.map((publisher) => openWriter(order.at, publisher)));
 
   await pace(writers, order.warmUpS);
   await quiet();
@@ -76,8 +76,8 @@ function work(task: () => void): void {
 type Writer = () => number;
 
 /** Writes one status with the time of now; 0 when the socket has not taken the one before. */
-async function openWriter(port: number, publisher: Credentials): Promise<Writer> {
-  const socket: Socket = await openWire(port, publisher);
+async function openWriter(at: number | Secured, publisher: Credentials): Promise<Writer> {
+  const socket: Socket = await openWire(at, publisher);
   socket.resume();
   const topic = `machines/${publisher.user}/status`;
   const template = publishFrame({ topic, bytes: PAYLOAD_BYTES, qos: 0, retain: true });

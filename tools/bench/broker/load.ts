@@ -12,7 +12,7 @@ export const HZ = 1000;
 const WARM_UP_S = 1;
 
 /** So many machines, and readers of all their statuses. */
-export type Load = { machines: number; readers: number; seconds: number };
+export type Load = { machines: number; readers: number; seconds: number; secured?: boolean };
 
 /** What came of it. Microseconds from a machine's write to a reader's read; `cpuUs` is the broker's for each status. */
 export type LoadFigures = {
@@ -94,7 +94,8 @@ async function lastLineOf(command: [string, ...string[]]): Promise<string> {
   return line;
 }
 
-async function ownInstrument(core: number | null): Promise<Instrument> {
+/** Our own, a process of TypeScript. */
+export async function ownInstrument(core: number | null): Promise<Instrument> {
   return {
     name: "tools/bench/broker/load-process.ts",
     async run(broker, load) {
@@ -102,10 +103,11 @@ async function ownInstrument(core: number | null): Promise<Instrument> {
       try {
         const answer = once(child, "message");
         const ended = once(child, "exit").then(() => Promise.reject(new Error("the load generator ended")));
-        const { port, pid, reader } = broker;
+        const { pid, reader } = broker;
+        const at = load.secured === true ? broker.secured : broker.port;
         child.send({
           ...load,
-          port,
+          at,
           pid,
           reader,
           publishers: broker.machines.slice(0, load.machines),

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { usageOf } from "../process-usage.ts";
 import { openWire, subscribe } from "../wire.ts";
 import { type Broker, MOSQUITTO, OURS } from "./brokers.ts";
-import type { Instrument, LoadFigures } from "./load.ts";
+import type { Instrument, Load, LoadFigures } from "./load.ts";
 import { inTurn, medianOf, type Result } from "./rows.ts";
 
 type Options = { brokers: readonly Broker[]; instrument: Instrument; rounds: number; seconds: number };
@@ -46,7 +46,7 @@ export function latencyRow(o: Options): Promise<Result[]> {
 async function row(
   o: Options,
   name: string,
-  load: { machines: number; readers: number; seconds: number },
+  load: Load,
   tell: (measured: readonly LoadFigures[]) => { what: string; figure: number; remark: string },
 ): Promise<Result[]> {
   const measured = await inTurn(o.brokers, o.rounds, (broker) => o.instrument.run(broker, load));
@@ -56,6 +56,26 @@ async function row(
     ...tell(figures),
     instrumentPct: medianOf(figures, ({ instrumentPct }) => instrumentPct),
   }));
+}
+
+/**
+ * f: statuses for each second of processor time, and what arrives at ten readers, over TLS; at half the machines of the
+ * plain rows, which the instrument's own ciphers leave it time for.
+ */
+export async function tlsRows(o: Options): Promise<Result[]> {
+  const given = { seconds: o.seconds, secured: true };
+  return [
+    ...(await row(o, "TLS: 25 machines, 1 reader", { ...given, machines: 25, readers: 1 }, (measured) => ({
+      what: "statuses per CPU-second",
+      figure: 1e6 / medianOf(measured, ({ cpuUs }) => cpuUs),
+      remark: `${medianOf(measured, ({ arrivedPerS }) => arrivedPerS).toFixed(0)} arrived/s`,
+    }))),
+    ...(await row(o, "TLS: 10 machines, 10 readers", { ...given, machines: 10, readers: 10 }, (measured) => ({
+      what: "delivered/s",
+      figure: medianOf(measured, ({ arrivedPerS }) => arrivedPerS) * 10,
+      remark: `${medianOf(measured, ({ cpuUs }) => cpuUs).toFixed(1)} µs of CPU a status`,
+    }))),
+  ];
 }
 
 /** b: how many machines at 1 kHz reach one reader with at least 99 % of what they send. */
