@@ -28,8 +28,6 @@ const FEW_FRAMES = 24;
 
 /** How often keepalives are renewed and what was too fast is caught up. */
 const TIDY_MS = 50;
-/** How often the newest statuses are handed to the persistence. */
-const SETTLE_MS = 1000;
 
 /** So many frames were taken, and left in so many batches. */
 export type LaneCounters = { frames: number; batches: number };
@@ -88,7 +86,7 @@ export interface StatusLane {
    * and the topic's newest handed to the persistence.
    */
   yieldTo(client: AedesClient | null, topic: string): void;
-  /** Hands every newest status to the persistence. */
+  /** Hands every newest status to the persistence, which asks for it before each flush and each reading of what is retained. */
   settle(): void;
   stop(): void;
 }
@@ -285,7 +283,6 @@ export function createStatusLane(o: {
   }
 
   const tidying = setInterval(tidy, TIDY_MS);
-  const settling = setInterval(settle, SETTLE_MS);
 
   return {
     counters,
@@ -356,7 +353,6 @@ export function createStatusLane(o: {
     settle,
     stop() {
       clearInterval(tidying);
-      clearInterval(settling);
       settle();
     },
   };
