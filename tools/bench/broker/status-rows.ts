@@ -83,7 +83,7 @@ export async function mostRow(o: Options): Promise<Result[]> {
   const from = new Map<Broker, number>();
   const measured = await inTurn(o.brokers, o.rounds, async (broker) => {
     const found = await searchMost(o, broker, from.get(broker) ?? FEWEST);
-    from.set(broker, Math.max(FEWEST, found.machines - 2 * STEP));
+    from.set(broker, Math.max(FEWEST, found.machines - STEP));
     return found;
   });
   return [...measured].map(([broker, found]) => ({
@@ -98,11 +98,15 @@ export async function mostRow(o: Options): Promise<Result[]> {
 
 async function searchMost(o: Options, broker: Broker, from: number) {
   let best = { machines: 0, cpuPct: Number.NaN, instrumentPct: Number.NaN };
-  for (let machines = from; machines <= MOST_MACHINES; machines += STEP) {
+  for (let machines = from; machines >= STEP && machines <= MOST_MACHINES;) {
     const figures = await o.instrument.run(broker, { machines, readers: 1, seconds: o.seconds });
     const { instrumentPct, arrivedPerS, offeredPerS, cpuUs } = figures;
-    if (arrivedPerS < DELIVERED * offeredPerS) return { ...best, instrumentPct };
-    best = { machines, cpuPct: (cpuUs * arrivedPerS) / 1e4, instrumentPct };
+    const carries = arrivedPerS >= DELIVERED * offeredPerS;
+    // Up while it carries them; where the first was too many already, down until it does.
+    if (!carries && best.machines > 0) return { ...best, instrumentPct };
+    if (carries) best = { machines, cpuPct: (cpuUs * arrivedPerS) / 1e4, instrumentPct };
+    if (carries && machines < from) return best;
+    machines += carries ? STEP : -STEP;
   }
   return best;
 }
