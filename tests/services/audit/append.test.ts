@@ -79,6 +79,7 @@ describe("who may tell audit of what", () => {
         "machine.readmitted",
         "machine.speaks-for-set",
         "service.added",
+        "certificate.issued",
         "session.started",
         "session.ended",
         "session.refused",
