@@ -3,7 +3,7 @@ import { availableParallelism, loadavg } from "node:os";
 import { delimiter, join } from "node:path";
 import Table from "cli-table3";
 import { Command, Option } from "commander";
-import { type Broker, BROKERS, MOSQUITTO, MOSQUITTO_PLAIN } from "./broker/brokers.ts";
+import { type Broker, type BrokerKind, BROKERS, MOSQUITTO, MOSQUITTO_PLAIN } from "./broker/brokers.ts";
 import { connectRow, qos1Row, signInsRow } from "./broker/connection-rows.ts";
 import { type Instrument, openInstrument, ownInstrument } from "./broker/load.ts";
 import type { Result } from "./broker/rows.ts";
@@ -22,6 +22,7 @@ const SATURATED_PCT = 95;
 
 type Options = {
   only?: RowName[];
+  brokers?: string[];
   seconds: number;
   rounds: number;
   minutes: number;
@@ -32,6 +33,7 @@ type Options = {
 const options = new Command("bench:broker")
   .description("Compares our hub, with and without its status lane, with bare Aedes and Mosquitto.")
   .addOption(new Option("--only <rows...>", "some of the rows").choices(ROWS))
+  .addOption(new Option("--brokers <names...>", "some of the brokers").choices(BROKERS.map(({ name }) => name)))
   .addOption(new Option("--seconds <n>", "how long to measure each").default(3).argParser(Number))
   .addOption(new Option("--rounds <n>", "medians are taken over so many rounds").default(3).argParser(Number))
   .addOption(
@@ -69,7 +71,7 @@ async function statusRows(o: {
 }): Promise<Result[]> {
   const brokers: Broker[] = [];
   try {
-    for (const kind of BROKERS) {
+    for (const kind of chosenBrokers()) {
       const machines = o.wanted("most") ? MOST_MACHINES : 50;
       const broker = await kind.start({ core: o.hubCore, machines, tokens: 0 });
       if (broker !== null) brokers.push(broker);
@@ -92,7 +94,7 @@ async function tlsStatusRows(hubCore: number | null, core: number | null): Promi
   const brokers: Broker[] = [];
   const instrument = await ownInstrument(core);
   try {
-    for (const kind of BROKERS) {
+    for (const kind of chosenBrokers()) {
       const broker = await kind.start({ core: hubCore, machines: 25, tokens: 0, secured: true });
       if (broker !== null) brokers.push(broker);
     }
@@ -100,6 +102,10 @@ async function tlsStatusRows(hubCore: number | null, core: number | null): Promi
   } finally {
     for (const broker of brokers.toReversed()) await broker.close();
   }
+}
+
+function chosenBrokers(): readonly BrokerKind[] {
+  return BROKERS.filter(({ name }) => options.brokers === undefined || options.brokers.includes(name));
 }
 
 /** Two cores and taskset (util-linux) are needed to keep broker and instrument apart. */
