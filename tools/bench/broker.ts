@@ -76,7 +76,7 @@ async function statusRows(o: {
       const broker = await kind.start({ core: o.hubCore, machines, tokens: 0 });
       if (broker !== null) brokers.push(broker);
     }
-    const given = { brokers, instrument: o.instrument, ...options };
+    const given = { ...options, brokers, instrument: o.instrument };
     const results: Result[] = [];
     if (o.wanted("status")) results.push(...(await statusRow(given)));
     if (o.wanted("most")) results.push(...(await mostRow(given)));
@@ -98,7 +98,7 @@ async function tlsStatusRows(hubCore: number | null, core: number | null): Promi
       const broker = await kind.start({ core: hubCore, machines: 25, tokens: 0, secured: true });
       if (broker !== null) brokers.push(broker);
     }
-    return await tlsRows({ brokers, instrument, ...options });
+    return await tlsRows({ ...options, brokers, instrument });
   } finally {
     for (const broker of brokers.toReversed()) await broker.close();
   }
