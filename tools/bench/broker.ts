@@ -95,7 +95,7 @@ async function tlsStatusRows(hubCore: number | null, core: number | null): Promi
   const instrument = await ownInstrument(core);
   try {
     for (const kind of chosenBrokers()) {
-      const broker = await kind.start({ core: hubCore, machines: 25, tokens: 0, secured: true });
+      const broker = await kind.start({ core: hubCore, machines: MOST_MACHINES, tokens: 0, secured: true });
       if (broker !== null) brokers.push(broker);
     }
     return await tlsRows({ ...options, brokers, instrument });

@@ -70,6 +70,7 @@ export async function tlsRows(o: Options): Promise<Result[]> {
       figure: 1e6 / medianOf(measured, ({ cpuUs }) => cpuUs),
       remark: `${medianOf(measured, ({ arrivedPerS }) => arrivedPerS).toFixed(0)} arrived/s`,
     }))),
+    ...(await mostRow({ ...o, secured: true })),
     ...(await row(o, "TLS: 10 machines, 10 readers", { ...given, machines: 10, readers: 10 }, (measured) => ({
       what: "delivered/s",
       figure: medianOf(measured, ({ arrivedPerS }) => arrivedPerS) * 10,
@@ -79,7 +80,7 @@ export async function tlsRows(o: Options): Promise<Result[]> {
 }
 
 /** b: how many machines at 1 kHz reach one reader with at least 99 % of what they send. */
-export async function mostRow(o: Options): Promise<Result[]> {
+export async function mostRow(o: Options & { secured?: boolean }): Promise<Result[]> {
   const from = new Map<Broker, number>();
   const measured = await inTurn(o.brokers, o.rounds, async (broker) => {
     const found = await searchMost(o, broker, from.get(broker) ?? FEWEST);
@@ -87,7 +88,7 @@ export async function mostRow(o: Options): Promise<Result[]> {
     return found;
   });
   return [...measured].map(([broker, found]) => ({
-    row: "most machines, 1 reader",
+    row: `${o.secured === true ? "TLS: " : ""}most machines, 1 reader`,
     broker: broker.name,
     what: "machines at 1 kHz",
     figure: medianOf(found, ({ machines }) => machines),
@@ -96,10 +97,15 @@ export async function mostRow(o: Options): Promise<Result[]> {
   }));
 }
 
-async function searchMost(o: Options, broker: Broker, from: number) {
+async function searchMost(o: Options & { secured?: boolean }, broker: Broker, from: number) {
   let best = { machines: 0, cpuPct: Number.NaN, instrumentPct: Number.NaN };
   for (let machines = from; machines >= STEP && machines <= MOST_MACHINES;) {
-    const figures = await o.instrument.run(broker, { machines, readers: 1, seconds: o.seconds });
+    const figures = await o.instrument.run(broker, {
+      machines,
+      readers: 1,
+      seconds: o.seconds,
+      secured: o.secured === true,
+    });
     const { instrumentPct, arrivedPerS, offeredPerS, cpuUs } = figures;
     const carries = arrivedPerS >= DELIVERED * offeredPerS;
     // Up while it carries them; where the first was too many already, down until it does.
