@@ -2,6 +2,8 @@
 export type ReadyFacts = {
   consoleUrl: string;
   mqttUrl: string;
+  /** Where MQTT over TLS listens; `0.0.0.0` for every address of the machine. */
+  mqttsUrl: string;
   wsUrl: string;
   dataFolder: string;
   machine: string;
@@ -19,6 +21,7 @@ export function readyBlock(facts: ReadyFacts): string {
   const rows: [string, string][] = [
     ["Console", facts.consoleUrl],
     ["MQTT", `${facts.mqttUrl} (MQTT 3.1.1)`],
+    ["MQTT, TLS", `${facts.mqttsUrl} (rastro tls show; docs/tls.md)`],
     ["WebSocket", `${facts.wsUrl} (MQTT 3.1.1), and /mqtt of the console`],
     ["Sign in", signInText(facts)],
     ["Data", facts.dataFolder],

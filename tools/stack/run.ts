@@ -102,6 +102,7 @@ async function sayReady(o: StackOptions, output: Output, settings: Settings, pre
     readyBlock({
       consoleUrl: `http://${host}:${settings.httpPort}`,
       mqttUrl: `mqtt://${host}:${settings.mqttPort}`,
+      mqttsUrl: `mqtts://${settings.tlsHost.includes(":") ? `[${settings.tlsHost}]` : settings.tlsHost}:${settings.mqttsPort}`,
       wsUrl: `ws://${host}:${settings.wsPort}`,
       dataFolder: settings.data,
       machine: prepared.machine,

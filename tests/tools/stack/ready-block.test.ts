@@ -5,6 +5,7 @@ import { troublesOf } from "../../../tools/stack/troubles.ts";
 const FACTS = {
   consoleUrl: "http://127.0.0.1:8080",
   mqttUrl: "mqtt://127.0.0.1:1883",
+  mqttsUrl: "mqtts://127.0.0.1:8883",
   wsUrl: "ws://127.0.0.1:8083",
   dataFolder: "/srv/rastro",
   machine: "ipc-07",
@@ -18,7 +19,7 @@ describe("the ready block", () => {
   it("says that it is ready, and where", () => {
     const block = readyBlock(FACTS);
     expect(block).toContain("Rastro is ready after 2.3 s.");
-    for (const fact of [FACTS.consoleUrl, FACTS.mqttUrl, FACTS.wsUrl, FACTS.dataFolder, FACTS.machine])
+    for (const fact of [FACTS.consoleUrl, FACTS.mqttUrl, FACTS.mqttsUrl, FACTS.wsUrl, FACTS.dataFolder, FACTS.machine])
       expect(block).toContain(fact);
   });
 
