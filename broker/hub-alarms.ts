@@ -12,15 +12,12 @@ const NEARLY_ALL = 0.9;
 
 /**
  * What the hub looks after. `disk-space` is for the whole data folder: all processes of the hub write there.
- *
- * @param o.connectionsTotal - how many connections there may be.
  */
 export function hubAlarms(o: {
-  hub: Pick<Hub, "connected" | "lane">;
+  hub: Pick<Hub, "connected" | "connectionsTotal" | "lane">;
   persistence: Pick<Persistence, "fault">;
   folder: string;
   diskBytes: number;
-  connectionsTotal: number;
 }): AlarmRule[] {
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();
@@ -73,8 +70,8 @@ export function hubAlarms(o: {
       raiseAfterMs: 0,
       clearAfterMs: 60 * SECOND,
       look() {
-        if (o.hub.connected() < NEARLY_ALL * o.connectionsTotal) return null;
-        return `More than ${NEARLY_ALL * 100} % of the ${o.connectionsTotal} connections that there may be are in use: end some, or raise RASTRO_MAX_CONNECTIONS.`;
+        if (o.hub.connected() < NEARLY_ALL * o.hub.connectionsTotal) return null;
+        return `More than ${NEARLY_ALL * 100} % of the ${o.hub.connectionsTotal} connections that there may be are in use: end some, or raise RASTRO_MAX_CONNECTIONS.`;
       },
     },
   ];

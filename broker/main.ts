@@ -28,7 +28,6 @@ import { renewRegularly } from "./tls/renew.ts";
 import { keepSessions } from "./keep-sessions.ts";
 import { openSessionStore } from "./open-persistence.ts";
 import { followDirectory } from "./live-effect.ts";
-import { connectionLimits, openFilesLimit } from "./connection-limits.ts";
 import { diskCheck, hubAlarms } from "./hub-alarms.ts";
 import { hubMetrics } from "./hub-metrics.ts";
 import type { Persistence } from "./persistence/persistence.ts";
@@ -160,14 +159,12 @@ function watchOver(
   onStop(() => room.stop());
   health.check("disk", room.check);
 
-  const { total } = connectionLimits(settings.connectionLimits, openFilesLimit);
   const alarms = watchAlarms({
     rules: hubAlarms({
       hub,
       persistence,
       folder: folders.data,
       diskBytes: settings.diskAlarmBytes,
-      connectionsTotal: total,
     }),
     tell: (name, state) => hub.show(`alarm/${name}`, state === null ? "" : JSON.stringify(state)),
     metrics: health.metrics,

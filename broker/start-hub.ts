@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import type { GivenConnectionLimits } from "../lib/contracts/connection-limits.ts";
 import { isStatus } from "../lib/contracts/topics.ts";
 import { VIEW_RATES, type ViewRate, viewRateOf, type ViewRates } from "../lib/contracts/view-rates.ts";
+import { reachable } from "../lib/runtime/settings.ts";
 import { Store } from "../lib/storage/store.ts";
 import { type Access, accessByName } from "./access.ts";
 import { counting, type HubCounters, newCounters, type OnAccess } from "./access-events.ts";
@@ -85,6 +86,8 @@ export interface Hub {
   readonly counters: HubCounters;
   /** Connections that are admitted now. */
   connected(): number;
+  /** How many there may be. */
+  readonly connectionsTotal: number;
   /** What the status lane did; null when it is switched off. */
   lane(): (LaneCounters & { readersBehind: number }) | null;
   /** Topics with a retained message. */
@@ -144,8 +147,9 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     end: (client, _connection, why) => ends.end(client, { kind: "disconnected", code: null, subject: client.id, why }),
   });
 
+  const limits = connectionLimits(o.connectionLimits ?? {}, openFilesLimit);
   const gate = createConnectionGate({
-    limits: connectionLimits(o.connectionLimits ?? {}, openFilesLimit),
+    limits,
     onRefused: (address, full) =>
       onAccess({ kind: "connection-refused", user: null, address, code: "busy", subject: tooMany(full) }),
   });
@@ -263,6 +267,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     renewCertificate: (identity) => tls?.renew(identity),
     counters,
     connected: () => registered.size,
+    connectionsTotal: limits.total,
     lane: laneCounters,
     retained: persistence.retained,
     show: (name, text) => publish({ topic: `$SYS/broker/${name}`, payload: text, qos: 0, retain: true }),
@@ -314,7 +319,7 @@ function closed(aedes: Aedes): Promise<void> {
 }
 
 function hostInUrl(host: string): string {
-  return isIPv4(host) ? host : "localhost";
+  return isIPv4(host) ? reachable(host) : "localhost";
 }
 
 async function openTls(

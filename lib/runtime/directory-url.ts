@@ -1,4 +1,4 @@
-import type { Settings } from "./settings.ts";
+import { reachable, type Settings } from "./settings.ts";
 import { readRunFile } from "./run-files.ts";
 
 /**
@@ -6,5 +6,5 @@ import { readRunFile } from "./run-files.ts";
  * of its starts. Without a hub here the console hands the question on.
  */
 export function directoryUrlOf({ data, host, httpPort }: Pick<Settings, "data" | "host" | "httpPort">): string {
-  return readRunFile(data, "broker")?.url ?? `http://${host}:${httpPort}`;
+  return readRunFile(data, "broker")?.url ?? `http://${reachable(host)}:${httpPort}`;
 }

@@ -9,11 +9,14 @@ const ENDLESS = 2 ** 60;
 
 function look(name: string, o: { connected?: number; behind?: number; diskBytes?: number; fault?: string } = {}) {
   const rules = hubAlarms({
-    hub: { connected: () => o.connected ?? 0, lane: () => ({ frames: 0, batches: 0, readersBehind: o.behind ?? 0 }) },
+    hub: {
+      connectionsTotal: 100,
+      connected: () => o.connected ?? 0,
+      lane: () => ({ frames: 0, batches: 0, readersBehind: o.behind ?? 0 }),
+    },
     persistence: { fault: () => o.fault ?? null },
     folder: tmpdir(),
     diskBytes: o.diskBytes ?? 0,
-    connectionsTotal: 100,
   });
   return rules.find((rule) => rule.name === name)?.look();
 }

@@ -1,4 +1,5 @@
-import { readdir, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { freeBytes } from "../../lib/runtime/disk.ts";
 import { dirname, join } from "node:path";
 import { foldersOf } from "../../lib/runtime/folders.ts";
 import { codeOf } from "../../lib/runtime/new-file.ts";
@@ -16,7 +17,7 @@ export async function checkDataFolder(o: {
   freeBytes?: (folder: string) => Promise<number>;
 }): Promise<Finding[]> {
   if (!(await exists(o.data))) return [await judgeMissing(o.data)];
-  const space = await (o.freeBytes ?? freeBytesOf)(o.data);
+  const space = await (o.freeBytes ?? freeBytes)(o.data);
   return [await judgeWriting(o.data), judgeSpace(o.data, space), await judgeKeys(o.data, o.platform)];
 }
 
@@ -60,11 +61,6 @@ async function writeProbe(folder: string): Promise<string | null> {
   } catch (error) {
     return codeOf(error) ?? String(error);
   }
-}
-
-async function freeBytesOf(folder: string): Promise<number> {
-  const { bavail, bsize } = await statfs(folder);
-  return bavail * bsize;
 }
 
 function judgeSpace(data: string, bytes: number): Finding {
