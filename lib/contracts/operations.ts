@@ -52,6 +52,13 @@ const bookOperations = {
     request: z.strictObject({ limit: z.int().min(1).max(200).default(20), before: Count.nullable().default(null) }),
     response: z.object({ head: BookHead, records: z.array(BookRecord) }),
   },
+  "book-range": {
+    profiles: AUDITORS,
+    /** Records from `from` on, oldest first: as many as were asked for, or fewer where they would be long. */
+    request: z.strictObject({ from: Count, limit: z.int().min(1).max(1000).default(1000) }),
+    /** Empty from the end of the book on. `head` is of the time of reading, so that a reader knows how much is left. */
+    response: z.object({ head: BookHead, records: z.array(BookRecord) }),
+  },
   "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
 } as const satisfies Record<string, Operation>;
 

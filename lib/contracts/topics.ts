@@ -1,4 +1,4 @@
-import { type BookName, Segment } from "./names.ts";
+import { BookName, Segment } from "./names.ts";
 
 /*
  * Every topic of the system is built and parsed here and nowhere else.
@@ -25,6 +25,13 @@ export const topics = {
   request: (user: string, session: string, service: string, operation: string, request: string) =>
     `requests/${user}/${session}/${service}/${operation}/${request}`,
   response: (user: string, session: string, request: string) => `responses/${user}/${session}/${request}`,
+  /** Who vouches for a log stands in the note itself. */
+  checkpoint: (book: BookName) => `books/${book}/checkpoint`,
+  witnessAdd: (machine: string, book: BookName, request: string) =>
+    `machines/${machine}/witness/${book}/add/${request}`,
+  witnessResponse: (machine: string, book: BookName, request: string) =>
+    `machines/${machine}/witness/${book}/response/${request}`,
+  witnessAlarm: (machine: string, book: BookName) => `machines/${machine}/witness/${book}/alarm`,
   alarm: (service: string, alarm: string) => `services/${service}/alarms/${alarm}`,
   principal: (name: string) => `directory/principals/${name}`,
 } as const;
@@ -37,6 +44,10 @@ export const filters = {
   commandsTo: (machine: string) => `machines/${machine}/commands/+`,
   everyPrincipal: "directory/principals/+",
   eventsFor: (book: BookName) => [`machines/+/events/${book}`, `services/+/events/${book}`],
+  everyCheckpoint: "books/+/checkpoint",
+  everyWitnessResponse: "machines/+/witness/+/response/+",
+  everyWitnessAlarm: "machines/+/witness/+/alarm",
+  witnessRequestsTo: (machine: string) => `machines/${machine}/witness/+/add/+`,
   requestsTo: (service: string) => `requests/+/+/${service}/+/+`,
   responsesTo: (user: string, session: string) => `responses/${user}/${session}/+`,
 } as const;
@@ -86,12 +97,42 @@ export function parseCommandAnswer(topic: string): { machine: string; name: stri
   return { ...command, kind };
 }
 
+/** Takes `books/<book>/checkpoint` apart; null when it is none. */
+export function parseCheckpointTopic(topic: string): BookName | null {
+  const [root, book, word, ...rest] = topic.split("/");
+  if (root !== "books" || word !== "checkpoint" || rest.length > 0) return null;
+  return bookNamed(book);
+}
+
+/** What is said between a log and its witness; `request` is null for an alarm, which nobody asked for. */
+export type WitnessTopic = {
+  machine: string;
+  book: BookName;
+  kind: "add" | "response" | "alarm";
+  request: string | null;
+};
+
+/** Takes `machines/<id>/witness/<book>/(add/<request>|response/<request>|alarm)` apart; null when it is none. */
+export function parseWitness(topic: string): WitnessTopic | null {
+  const [root, machine, word, name, kind, request, ...rest] = topic.split("/");
+  const book = bookNamed(name);
+  if (root !== "machines" || word !== "witness" || !isSegment(machine) || book === null || rest.length > 0) return null;
+  if (kind === "alarm") return request === undefined ? { machine: machine as string, book, kind, request: null } : null;
+  if ((kind !== "add" && kind !== "response") || !isSegment(request)) return null;
+  return { machine: machine as string, book, kind, request: request as string };
+}
+
 /** The name in `directory/principals/<name>`; null when it is another topic. */
 export function parsePrincipal(topic: string): string | null {
   const [root, word, name, ...rest] = topic.split("/");
   return root === "directory" && word === "principals" && rest.length === 0 && isSegment(name)
     ? (name as string)
     : null;
+}
+
+function bookNamed(text: string | undefined): BookName | null {
+  const parsed = BookName.safeParse(text);
+  return parsed.success ? parsed.data : null;
 }
 
 function isSegment(text: string | undefined): boolean {

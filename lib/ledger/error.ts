@@ -6,8 +6,10 @@ export type LedgerErrorCode =
   | "too-large"
   /** A hash is not 32 bytes, a size or number is out of its range, a node is not there. */
   | "bad-tree"
-  /** A head note does not read as one. */
-  | "bad-note";
+  /** A note, checkpoint, key or proof does not read as one. */
+  | "bad-note"
+  /** A trust policy does not read as one. */
+  | "bad-policy";
 
 /** The one error class of this folder; callers decide by `code`. */
 export class LedgerError extends Error {

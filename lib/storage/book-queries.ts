@@ -3,7 +3,7 @@ import { RastroError } from "../contracts/errors.ts";
 import type { RequestOf, ResponseOf } from "../contracts/operations.ts";
 import type { Book } from "./book.ts";
 
-type BookOperation = "book-head" | "book-record" | "book-proof" | "book-tail" | "book-verify";
+type BookOperation = "book-head" | "book-record" | "book-proof" | "book-tail" | "book-range" | "book-verify";
 
 /** The handlers of the operations that every book answers; the bodies are those of `contracts/operations.ts`. */
 export type BookQueries = {
@@ -24,6 +24,7 @@ export function bookQueries(book: Book, o: { keyOf: (name: string) => Uint8Array
       const first = Math.min(before ?? head.size, head.size) - 1;
       return { head, records: readTail(book, first, limit) };
     },
+    "book-range": async ({ from, limit }) => ({ head: book.head(), records: readRange(book, from, limit) }),
     "book-verify": async () => book.verify(o),
   };
 }
@@ -31,6 +32,25 @@ export function bookQueries(book: Book, o: { keyOf: (name: string) => Uint8Array
 function seqOf(book: Book, body: { seq: number } | { id: string }): number {
   if ("seq" in body) return body.seq;
   return book.find(body.id) ?? unknownRecord(book, body.id);
+}
+
+/** Record bytes in one answer: in base64 and with their leaves they stay within what a broker lets through. */
+const RANGE_BYTES = 256 * 1024;
+
+/**
+ * Oldest first. Ends before a damaged record, and throws where it would begin with one: whoever copies a book must not
+ * pass over any.
+ */
+function readRange(book: Book, from: number, limit: number): BookRecord[] {
+  const records: BookRecord[] = [];
+  let bytes = 0;
+  for (let seq = from; records.length < limit && bytes < RANGE_BYTES; seq += 1) {
+    const record = records.length === 0 ? book.record(seq) : readSound(book, seq);
+    if (record === undefined) break;
+    bytes += record.bytes.length;
+    records.push(record);
+  }
+  return records;
 }
 
 /** Newest first. Damaged records are passed over, which their numbers show; a verification names them. */

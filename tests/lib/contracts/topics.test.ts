@@ -2,10 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   filters,
+  parseCheckpointTopic,
   parseEvents,
   parseMachine,
   parsePrincipal,
   parseRequest,
+  parseWitness,
   topicMatches,
   topics,
 } from "../../../lib/contracts/topics.ts";
@@ -46,6 +48,38 @@ describe("topics", () => {
     expect(parsePrincipal(topics.principal("maria"))).toBe("maria");
     expect(parsePrincipal("directory/principals/a/b")).toBeNull();
   });
+});
+
+describe("topics of witnesses", () => {
+  it("parses what it builds", () => {
+    expect(parseCheckpointTopic(topics.checkpoint("audit"))).toBe("audit");
+    const said = { machine: "ipc-07", book: "audit" };
+    expect(parseWitness(topics.witnessAdd("ipc-07", "audit", "r1"))).toEqual({ ...said, kind: "add", request: "r1" });
+    expect(parseWitness(topics.witnessResponse("ipc-07", "audit", "r1"))).toEqual({
+      ...said,
+      kind: "response",
+      request: "r1",
+    });
+    expect(parseWitness(topics.witnessAlarm("ipc-07", "audit"))).toEqual({ ...said, kind: "alarm", request: null });
+  });
+
+  it.each([
+    "machines/ipc-07/witness/ledger/alarm",
+    "machines/ipc-07/witness/audit/alarm/r1",
+    "machines/ipc-07/witness/audit/add",
+    "machines/ipc-07/witness/audit/add/r1/more",
+    "machines/ipc-07/witness/audit/cosign/r1",
+    "services/ipc-07/witness/audit/add/r1",
+  ])("takes %s for none", (topic) => {
+    expect(parseWitness(topic)).toBeNull();
+  });
+
+  it.each(["books/ledger/checkpoint", "books/audit/checkpoint/1", "books/audit", "book/audit/checkpoint"])(
+    "takes %s for no checkpoint's",
+    (topic) => {
+      expect(parseCheckpointTopic(topic)).toBeNull();
+    },
+  );
 });
 
 describe("topicMatches (MQTT 3.1.1 §4.7)", () => {

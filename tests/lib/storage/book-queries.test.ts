@@ -48,6 +48,28 @@ describe("the queries of a book", () => {
     }
   });
 
+  it("give ranges to whoever copies the book, up to its end", async () => {
+    const range = await queries["book-range"]({ from: 2, limit: 3 });
+    expect(range.records.map(({ seq }) => seq)).toEqual([2, 3, 4]);
+    expect(range.records[0]).toEqual(book.record(2));
+    expect(range.head).toEqual(book.head());
+    expect(findOperation("audit", "book-range")?.response.parse(range)).toEqual(range);
+    expect((await queries["book-range"]({ from: 5, limit: 1000 })).records).toHaveLength(SIZE - 5);
+    expect((await queries["book-range"]({ from: SIZE, limit: 1000 })).records).toEqual([]);
+  });
+
+  it("end a range where it has become long, and before a damaged record", async () => {
+    const long = inputFor(SIZE, machine);
+    const padded = { ...long, added: { ...long.added, after: { text: "x".repeat(60_000) } } };
+    for (let n = SIZE; n < SIZE + 10; n += 1) await store.write((tx) => book.append(tx, padded, idOf(n)));
+    const { records } = await queries["book-range"]({ from: SIZE, limit: 1000 });
+    expect(records.length).toBeGreaterThan(1);
+    expect(records.length).toBeLessThan(10);
+    await store.write((tx) => tx.put(keys.record(4), Buffer.from("{}")));
+    expect((await queries["book-range"]({ from: 2, limit: 1000 })).records.map(({ seq }) => seq)).toEqual([2, 3]);
+    await expect(queries["book-range"]({ from: 4, limit: 1000 })).rejects.toMatchObject({ code: "book_damaged" });
+  });
+
   it("page through the tail, newest first", async () => {
     const pages: number[][] = [];
     for (let before: number | null = null; ;) {
