@@ -9,7 +9,11 @@ export type LedgerErrorCode =
   /** A note, checkpoint, key or proof does not read as one. */
   | "bad-note"
   /** A trust policy does not read as one. */
-  | "bad-policy";
+  | "bad-policy"
+  /** A line of an export, or the export as a whole, does not hold. */
+  | "bad-export"
+  /** The signature of an event does not fit it and the key that it names. */
+  | "bad-signature";
 
 /** The one error class of this folder; callers decide by `code`. */
 export class LedgerError extends Error {

@@ -1,3 +1,4 @@
+import { LedgerError } from "./error.ts";
 import { EMPTY_ROOT, nodeHash } from "./hash.ts";
 
 /**
@@ -27,6 +28,37 @@ export function appendLeaf(range: Range, leaf: Buffer): { range: Range; complete
   }
   hashes.push(hash);
   return { range: { size: range.size + 1, hashes }, completed };
+}
+
+/**
+ * Adds all leaves of a perfect subtree by its root alone.
+ *
+ * @throws LedgerError `bad-tree` where no subtree of this level can begin.
+ */
+export function appendSubtree(range: Range, level: number, root: Buffer): Range {
+  const width = 2 ** level;
+  let index = range.size / width;
+  const size = range.size + width;
+  if (!Number.isInteger(index) || !Number.isSafeInteger(size)) {
+    throw new LedgerError("bad-tree", `Adding a subtree of ${width} leaves failed: none begins at ${range.size}.`);
+  }
+  const hashes = [...range.hashes];
+  let hash = root;
+  for (; index % 2 === 1; index = (index - 1) / 2) hash = nodeHash(hashes.pop() as Buffer, hash);
+  hashes.push(hash);
+  return { size, hashes };
+}
+
+/** The fewest perfect subtrees that cover the leaves `from` to `to` - 1, in the order of the leaves: each the largest. */
+export function subtreesOf(from: number, to: number): { level: number; index: number }[] {
+  const subtrees: { level: number; index: number }[] = [];
+  for (let at = from; at < to;) {
+    let level = 0;
+    while (at % 2 ** (level + 1) === 0 && at + 2 ** (level + 1) <= to) level += 1;
+    subtrees.push({ level, index: at / 2 ** level });
+    at += 2 ** level;
+  }
+  return subtrees;
 }
 
 /** Merkle tree hash over all leaves of the range (RFC 9162 §2.1.1). */
