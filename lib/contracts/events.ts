@@ -70,6 +70,7 @@ export const EVENT_OWNERS = {
   "command.finished": "audit",
   "command.executed": "audit",
   "command.refused": "audit",
+  "witness.offered": "audit",
   "book.verified": "audit",
 } as const satisfies Record<string, BookName | "receiver">;
 

@@ -54,6 +54,8 @@ export type Settings = {
   adminPassword: string | null;
   /** Id of this machine's own agent. */
   machine: string;
+  /** Stands for the id of this computer; null for the one that the system has. */
+  hostId: string | null;
   /** IANA time zone of the place. */
   tz: string;
   /** Wall time in `tz` at which the audit book is verified each night: "02:00". */
@@ -141,6 +143,7 @@ const Variables = z.object({
     .optional(),
   RASTRO_ADMIN_PASSWORD: Password.optional(),
   RASTRO_MACHINE: Segment.refine((id) => !RESERVED.includes(id), "a name that is not a service's own").optional(),
+  RASTRO_HOST_ID: z.string().max(128, "at most 128 characters").optional(),
   RASTRO_TZ: z.string().refine(isTimeZone, "an IANA time zone such as America/Sao_Paulo").optional(),
   RASTRO_VERIFY_AT: z
     .string()
@@ -192,6 +195,7 @@ export function readSettings(environment: Environment): Settings {
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,
     adminPassword: variables.RASTRO_ADMIN_PASSWORD ?? null,
     machine: variables.RASTRO_MACHINE ?? machineFromHost(hostname()),
+    hostId: variables.RASTRO_HOST_ID ?? null,
     tz: variables.RASTRO_TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     verifyAt: variables.RASTRO_VERIFY_AT,
     logLevel: variables.RASTRO_LOG_LEVEL,

@@ -57,6 +57,7 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "command.finished": service("fleet"),
   "command.executed": machine,
   "command.refused": machine,
+  "witness.offered": machine,
   "book.verified": service("production", "audit"),
 };
 

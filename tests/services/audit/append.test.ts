@@ -36,6 +36,7 @@ describe("who may tell audit of what", () => {
       "agent.started",
       "command.executed",
       "command.refused",
+      "witness.offered",
     ]);
   });
 
@@ -43,8 +44,8 @@ describe("who may tell audit of what", () => {
     const at = (actor: Event["actor"]) => tellable("press-01", "machine", { actor }).length;
     expect(at({ sub: "press-02", auth: "device" })).toBe(0);
     expect(at({ sub: MARIA, auth: "session" })).toBe(0);
-    expect(at({ sub: MARIA, auth: "station" })).toBe(6);
-    expect(at({ sub: MARIA, auth: "offline" })).toBe(6);
+    expect(at({ sub: MARIA, auth: "station" })).toBe(7);
+    expect(at({ sub: MARIA, auth: "offline" })).toBe(7);
   });
 
   it.each([
