@@ -36,6 +36,7 @@ export const EVENT_OWNERS = {
   "entry.voided": "production",
   "event.quarantined": "receiver",
   "gap.found": "receiver",
+  "gap.closed": "receiver",
   "record.booked": "audit",
   "request.refused": "audit",
   "message.refused": "audit",

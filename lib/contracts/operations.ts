@@ -5,7 +5,8 @@ import type { PersonProfile, ServiceName } from "./directory.ts";
 import { Problem } from "./errors.ts";
 import { Receipt } from "./events.ts";
 import { MachineRow } from "./machine.ts";
-import { Count, Instant, plainText, Segment, Uuid7 } from "./names.ts";
+import { Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
+import { QuarantinePage, QuarantinePiece } from "./quarantine.ts";
 import { Entry, EntryFields, EntryVersion, Justification, Totals } from "./production.ts";
 
 /** What travels on a request topic. Answered only until `notAfter`, by the service's clock. */
@@ -58,6 +59,25 @@ const bookOperations = {
     request: z.strictObject({ from: Count, limit: z.int().min(1).max(1000).default(1000) }),
     /** Empty from the end of the book on. `head` is of the time of reading, so that a reader knows how much is left. */
     response: z.object({ head: BookHead, records: z.array(BookRecord) }),
+  },
+  /** What could not be trusted and is kept beside the book; `id` leaves only what claims this id. */
+  "quarantine-list": {
+    profiles: AUDITORS,
+    request: z.strictObject({
+      limit: z.int().min(1).max(200).default(20),
+      before: Count.nullable().default(null),
+      id: z.string().min(1).max(64).nullable().default(null),
+    }),
+    response: QuarantinePage,
+  },
+  "quarantine-show": {
+    profiles: AUDITORS,
+    /** `seq`: of the record that tells of it. `offset`: of the bytes from which on they are wanted. */
+    request: z.union([
+      z.strictObject({ seq: Count, offset: Count.default(0) }),
+      z.strictObject({ sha256: Sha256Hex, offset: Count.default(0) }),
+    ]),
+    response: QuarantinePiece,
   },
   "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
 } as const satisfies Record<string, Operation>;

@@ -9,6 +9,7 @@ import { LedgerError } from "../ledger/error.ts";
 import type { RecordSignature } from "../ledger/record.ts";
 import { fingerprint, importPublicKey, verifySignatureAside } from "../ledger/signature.ts";
 import { member } from "./intake-position.ts";
+import { wordsFor } from "./refusal-words.ts";
 
 /** An event that can be trusted, or why it cannot. */
 export type Checked =
@@ -33,8 +34,11 @@ export async function checkEvent(raw: unknown, context: CheckContext): Promise<C
   try {
     return await checkSteps(raw, context);
   } catch (thrown) {
-    if (thrown instanceof RastroError) return { ok: false, code: thrown.code, message: thrown.message };
-    if (thrown instanceof LedgerError) return { ok: false, code: "schema", message: thrown.message };
+    const from = context.from.name;
+    if (thrown instanceof RastroError) return { ok: false, code: thrown.code, message: wordsFor(thrown, from) };
+    if (thrown instanceof LedgerError) {
+      return { ok: false, code: "schema", message: `Taking in an event of ${from} failed: it has no canonical form.` };
+    }
     throw thrown;
   }
 }

@@ -1,13 +1,14 @@
 import type { EventBatch } from "../contracts/events.ts";
+import { isMissing } from "./gaps.ts";
 import { keys, POSITIONS, readU64, u64 } from "./keys.ts";
 import type { Store, Tx } from "./store.ts";
 
 /**
  * Where an event stands in its outbox, seen from the book: `next` is the one that was due, `gap` the first that the
- * sender still has where those before it are lost for good, `beyond` comes too early, `past` had its turn, `unplaced`
- * names no place.
+ * sender still has where those before it are lost for good, `beyond` comes too early, `missing` was lost and has come
+ * after all, `past` had its turn, `unplaced` names no place.
  */
-export type Standing = { kind: "next" | "gap" | "beyond" | "past" | "unplaced"; last: number };
+export type Standing = { kind: "next" | "gap" | "beyond" | "missing" | "past" | "unplaced"; last: number };
 
 export function standingOf(
   tx: Tx,
@@ -17,7 +18,9 @@ export function standingOf(
 ): Standing {
   const stored = tx.get(keys.position(from, batch.epoch));
   const last = stored === undefined ? 0 : readU64(stored);
-  return { kind: kindOf(dseq, last, batch.floor), last };
+  const kind = kindOf(dseq, last, batch.floor);
+  const wasLost = kind === "past" && isMissing(tx, from, batch.epoch, dseq as number);
+  return { kind: wasLost ? "missing" : kind, last };
 }
 
 function kindOf(dseq: number | null, last: number, floor: number): Standing["kind"] {

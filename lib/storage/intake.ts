@@ -6,6 +6,7 @@ import { LedgerError } from "../ledger/error.ts";
 import type { RecordAdded } from "../ledger/record.ts";
 import type { Book } from "./book.ts";
 import { type Checked, checkEvent, keepSenderKeys } from "./intake-check.ts";
+import { fillGap, noteGap } from "./gaps.ts";
 import { advance, duePositions, positionsOf, type Standing, standingOf } from "./intake-position.ts";
 import { bookOwnEvent } from "./own-event.ts";
 import { quarantine } from "./quarantine.ts";
@@ -81,6 +82,8 @@ export function createIntake(o: IntakeOptions): Intake {
   };
 }
 
+const BOOKED = { result: "booked", code: null } as const;
+
 /** A batch on its way in. `resendFrom` is set by the first event that comes too early; those behind it are left. */
 type Arrival = { o: IntakeOptions; batch: EventBatch; from: Principal; recv: string; resendFrom: number | null };
 type Taken = { receipt: Receipt | null; failure: Error | null };
@@ -135,6 +138,7 @@ function bookInTurn(tx: Tx, arrival: Arrival, raw: unknown, checked: Trusted, st
   const booked = appendUnlessTooLarge(() => o.book.append(tx, record, event.id, text));
   if (booked instanceof LedgerError) return setApart(tx, arrival, raw, "schema", booked.message);
   decision.write?.(tx, booked);
+  if (standing.kind === "missing") bookFilling(tx, arrival, event);
   return receiptFor(event.id, o.book.name, booked, decision.added);
 }
 
@@ -153,17 +157,25 @@ function setApart(tx: Tx, { o, from, recv }: Arrival, raw: unknown, code: ErrorC
 }
 
 function bookGap(tx: Tx, { o, batch, from, recv }: Arrival, standing: Standing): void {
-  bookOwnEvent(
-    o,
-    tx,
-    recv,
-    { result: "booked", code: null },
-    {
-      type: "gap.found",
-      obj: { kind: "outbox", key: `${from.name}/${batch.epoch}` },
-      payload: { from: from.name, epoch: batch.epoch, first: standing.last + 1, last: batch.floor - 1 },
-    },
-  );
+  const gap = { first: standing.last + 1, last: batch.floor - 1 };
+  const { seq } = bookOwnEvent(o, tx, recv, BOOKED, {
+    type: "gap.found",
+    obj: { kind: "outbox", key: `${from.name}/${batch.epoch}` },
+    payload: { from: from.name, epoch: batch.epoch, ...gap },
+  });
+  noteGap(tx, from.name, batch.epoch, { ...gap, seq });
+}
+
+/** What was lost has arrived after all; with the last of it the gap is closed. */
+function bookFilling(tx: Tx, { o, batch, from, recv }: Arrival, event: Event): void {
+  const closed = fillGap(tx, from.name, batch.epoch, event.src.outbox?.dseq as number);
+  if (closed === null) return;
+  const { first, last, seq } = closed;
+  bookOwnEvent(o, tx, recv, BOOKED, {
+    type: "gap.closed",
+    obj: { kind: "outbox", key: `${from.name}/${batch.epoch}` },
+    payload: { from: from.name, epoch: batch.epoch, first, last, found: seq },
+  });
 }
 
 /** Receipts for what was booked. A resend is asked for only if nothing failed here, or it would be asked for at once again. */

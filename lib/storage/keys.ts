@@ -6,6 +6,7 @@
  *   n <u8 level> <u64 index>    root of a perfect subtree, 32 bytes
  *   d <16-byte event id>        u64 seq
  *   p <name> / <epoch>          u64 last dseq received from that outbox
+ *   g <name> / <epoch>          places of that outbox that are missing, JSON
  *   q <sha256 of raw bytes>     u64 seq of the record that quarantined them, then the raw bytes
  *   m/head                      size, tip and compact range of the book
  *   m/format                    version of this layout
@@ -24,6 +25,7 @@ export const keys = {
   node: nodeKey,
   id: (id: string) => Buffer.concat([Buffer.from("d"), idBytes(id)]),
   position: (name: string, epoch: string) => Buffer.from(`p${name}/${epoch}`),
+  gaps: (name: string, epoch: string) => Buffer.from(`g${name}/${epoch}`),
   quarantine: (sha256: Uint8Array) => Buffer.concat([Buffer.from("q"), sha256]),
   /** One key of a service's view: a rebuildable index. */
   view: (name: string, ...rest: Uint8Array[]) => Buffer.concat([Buffer.from(`v${name}`), ...rest]),
@@ -37,6 +39,9 @@ export const keys = {
 
 /** The range of all records. */
 export const RECORDS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("r"), lt: Buffer.from("s") };
+
+/** The range of what was set apart. */
+export const QUARANTINE: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("q"), lt: Buffer.from("r") };
 
 /** The range of the positions in all outboxes that were received from. */
 export const POSITIONS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("p"), lt: Buffer.from("q") };

@@ -4,7 +4,8 @@ import { sha256 } from "../ledger/hash.ts";
 import type { Book } from "./book.ts";
 import { bookOwnEvent } from "./own-event.ts";
 import { member } from "./intake-position.ts";
-import { keys, readU64, u64 } from "./keys.ts";
+import { jsonText } from "./json-text.ts";
+import { isUuid, keys, readU64, u64 } from "./keys.ts";
 import { receiptFor } from "./receipts.ts";
 import type { ServiceSelf } from "./service-event.ts";
 import type { Tx } from "./store.ts";
@@ -35,7 +36,8 @@ export function quarantine(
     obj: { kind: "event", key: digest.toString("hex") },
     payload: {
       from: arrival.from,
-      id,
+      // Another id than ours may be any text, and a book keeps it for ever.
+      id: isUuid(id) ? id : digest.toString("hex"),
       code: arrival.code,
       message: arrival.message.toWellFormed().slice(0, MESSAGE_MAXIMUM).toWellFormed(),
       sha256: digest.toString("hex"),
@@ -56,15 +58,16 @@ function originalReceipt(book: Book, tx: Tx, id: string, seq: number): Receipt {
 
 /** The JSON of what arrived. It was parsed on the way here, so white space and repeated keys are gone. */
 function bytesOf(raw: unknown): Buffer {
-  try {
-    return Buffer.from(JSON.stringify(raw));
-  } catch {
-    return Buffer.from('"nested too deeply to be kept"');
-  }
+  return Buffer.from(jsonText(raw));
 }
 
 /** The id under which the sender knows it, where it can be made out. */
 function idOf(raw: unknown): string | null {
   const id = member(member(raw, "event"), "id");
   return typeof id === "string" && id.length > 0 && id.length <= 64 && id.isWellFormed() ? id : null;
+}
+
+/** The same of the bytes that are kept. */
+export function idOfBytes(bytes: Buffer): string | null {
+  return idOf(JSON.parse(bytes.toString("utf8")));
 }

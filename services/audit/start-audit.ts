@@ -8,6 +8,7 @@ import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-e
 import { Book } from "../../lib/storage/book.ts";
 import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
+import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
@@ -121,6 +122,7 @@ function handlersOf(o: AuditOptions, book: Book, verification: Verification): Ha
   const nameOf = (sub: string) => o.principals.bySub(sub)?.name ?? null;
   return {
     ...queries,
+    ...quarantineQueries({ store: o.store, book }),
     ...createShowHandlers({ queries, nameOf, readReason: createReasonReader(o.personKeys) }),
     "book-verify": (_body, caller, report) =>
       verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, report),

@@ -12,6 +12,7 @@ import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
+import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
@@ -153,6 +154,7 @@ function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"pro
   const keyOf = keysOf(principals);
   return {
     ...bookQueries(book, { keyOf }),
+    ...quarantineQueries({ store, book }),
     ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),
     ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
     async "book-verify"(_body, caller, onProgress) {

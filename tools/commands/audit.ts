@@ -1,7 +1,8 @@
+import { addQuarantineCommands } from "./audit-quarantine.ts";
 import type { Groups } from "./groups.ts";
 import type { ShowOptions, TailOptions, VerifyOptions } from "./audit-run.ts";
 
-/** `audit tail|show|verify`. */
+/** `audit tail|show|verify|quarantine`. */
 export function addAuditCommands({ program, act, terminal }: Groups): void {
   const audit = program.command("audit").description("the book of who did what, when and why; and whether it is whole");
 
@@ -28,4 +29,6 @@ export function addAuditCommands({ program, act, terminal }: Groups): void {
     .option("--book <name>", "audit or production", "audit")
     .addHelpText("after", "\nExample:\n  rastro audit verify --book production --json");
   act(verify, async (options: VerifyOptions) => (await import("./audit-run.ts")).runVerify(terminal, options));
+
+  addQuarantineCommands(audit, { act, terminal });
 }
