@@ -15,17 +15,20 @@ export type BookProof = z.infer<typeof BookProof>;
 
 /**
  * What is wrong with one place of a book: `altered` bytes that do not hash to the tree's leaf, `missing` no bytes,
- * `broken-chain` a record whose prev or seq does not continue the one before, `not-canonical` bytes that are no
- * record, `truncated` the head note knows of records that the store has not, `forked` the head note names another
- * root for the same records, `index` a tree node or id that does not fit the records.
+ * `reordered` the whole bytes of another record, `broken-chain` a record whose prev or seq does not continue the one
+ * before, `not-canonical` bytes that are no record, `truncated` the head note knows of records that the store has not,
+ * `forked` the head note names another root for the same records, `unsigned` nobody signed although the sender has a
+ * key, `bad-signature` the signature does not fit, `index` a tree node or id that does not fit the records.
  */
 export const DamageKind = z.enum([
   "altered",
   "missing",
+  "reordered",
   "broken-chain",
   "not-canonical",
   "truncated",
   "forked",
+  "unsigned",
   "bad-signature",
   "index",
 ]);

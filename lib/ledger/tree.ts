@@ -17,17 +17,7 @@ export const EMPTY_RANGE: Range = { size: 0, hashes: [] };
 
 /** Adds a leaf hash. `completed` are the perfect subtrees that are whole from now on, the leaf itself first. */
 export function appendLeaf(range: Range, leaf: Buffer): { range: Range; completed: Node[] } {
-  const hashes = [...range.hashes];
-  const completed: Node[] = [{ level: 0, index: range.size, hash: leaf }];
-  let hash = leaf;
-  let index = range.size;
-  for (let level = 1; index % 2 === 1; level += 1) {
-    hash = nodeHash(hashes.pop() as Buffer, hash);
-    index = (index - 1) / 2;
-    completed.push({ level, index, hash });
-  }
-  hashes.push(hash);
-  return { range: { size: range.size + 1, hashes }, completed };
+  return growRange(range, 0, leaf);
 }
 
 /**
@@ -37,16 +27,25 @@ export function appendLeaf(range: Range, leaf: Buffer): { range: Range; complete
  */
 export function appendSubtree(range: Range, level: number, root: Buffer): Range {
   const width = 2 ** level;
-  let index = range.size / width;
-  const size = range.size + width;
-  if (!Number.isInteger(index) || !Number.isSafeInteger(size)) {
+  if (range.size % width !== 0 || !Number.isSafeInteger(range.size + width)) {
     throw new LedgerError("bad-tree", `Adding a subtree of ${width} leaves failed: none begins at ${range.size}.`);
   }
+  return growRange(range, level, root).range;
+}
+
+/** As {@link appendSubtree}, which it does not check for; tells the subtrees that are whole from now on, as {@link appendLeaf}. */
+export function growRange(range: Range, level: number, root: Buffer): { range: Range; completed: Node[] } {
   const hashes = [...range.hashes];
   let hash = root;
-  for (; index % 2 === 1; index = (index - 1) / 2) hash = nodeHash(hashes.pop() as Buffer, hash);
+  let index = range.size / 2 ** level;
+  const completed: Node[] = [{ level, index, hash }];
+  for (let above = level + 1; index % 2 === 1; above += 1) {
+    hash = nodeHash(hashes.pop() as Buffer, hash);
+    index = (index - 1) / 2;
+    completed.push({ level: above, index, hash });
+  }
   hashes.push(hash);
-  return { size, hashes };
+  return { range: { size: range.size + 2 ** level, hashes }, completed };
 }
 
 /** The fewest perfect subtrees that cover the leaves `from` to `to` - 1, in the order of the leaves: each the largest. */

@@ -5,7 +5,7 @@ import type { BookName } from "../contracts/names.ts";
 import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
 import { appendLeaf, inclusionPath, rootOf } from "../ledger/tree.ts";
-import { type VerifyOutcome, verifyRecords } from "../ledger/verify.ts";
+import { type Finding, type VerifyOutcome, verifyRecords } from "../ledger/verify.ts";
 import { findDamage, reachOf } from "./book-damage.ts";
 import { decodeHead, encodeHead, type HeadState } from "./head-state.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
@@ -180,12 +180,12 @@ export class Book {
     const startedAt = now();
     const outcome = await this.#walk(options, this.#note === null ? null : await this.#note.read());
     return {
-      ok: outcome.count === 0,
+      ok: outcome.findings.count === 0,
       book: this.name,
       size: outcome.size,
       root: outcome.root.toString("hex"),
-      damaged: outcome.findings.map(toDamage),
-      damagedCount: outcome.count,
+      damaged: outcome.findings.named.map(toDamage),
+      damagedCount: outcome.findings.count,
       signatures: outcome.signatures,
       startedAt: new Date(startedAt).toISOString(),
       tookMs: Math.max(0, Math.round(now() - startedAt)),
@@ -277,7 +277,7 @@ function isSeq(seq: number): boolean {
   return Number.isSafeInteger(seq) && seq >= 0;
 }
 
-function toDamage(finding: VerifyOutcome["findings"][number]): Damage {
+function toDamage(finding: Finding): Damage {
   const { seq, kind, place, expected, found } = finding;
   return { seq, kind, key: placeKey(place).toString("hex"), expected, found };
 }

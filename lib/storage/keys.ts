@@ -9,6 +9,7 @@
  *   g <name> / <epoch>          places of that outbox that are missing, JSON
  *   q <sha256 of raw bytes>     u64 seq of the record that quarantined them, then the raw bytes
  *   m/head                      size, tip and compact range of the book
+ *   m/verified                  u64 size and root of the last whole verification
  *   m/format                    version of this layout
  *   o <book> / …                outbox for a book
  *   v …  s …                    views and private keys of the service that owns the store
@@ -19,6 +20,7 @@ export const STORE_FORMAT = 1;
 
 export const FORMAT_KEY: Buffer = Buffer.from("m/format");
 export const HEAD_KEY: Buffer = Buffer.from("m/head");
+export const VERIFIED_KEY: Buffer = Buffer.from("m/verified");
 
 export const keys = {
   record: (seq: number) => numbered(0x72, seq),

@@ -1,5 +1,5 @@
 import type { Place } from "../ledger/verify.ts";
-import { HEAD_KEY, isUuid, keys } from "./keys.ts";
+import { HEAD_KEY, isUuid, keys, VERIFIED_KEY } from "./keys.ts";
 
 /** Stands for the head note where a key is asked for: it is a file and has none. */
 const NOTE_KEY = Buffer.from("head.note");
@@ -15,6 +15,8 @@ export function placeKey(place: Place): Buffer {
       return isUuid(place.id) ? keys.id(place.id) : Buffer.from(`d${place.id}`);
     case "head":
       return HEAD_KEY;
+    case "verified":
+      return VERIFIED_KEY;
     default:
       return NOTE_KEY;
   }

@@ -195,13 +195,22 @@ export function bookSuite(backend: Backend): void {
     it("counts the signatures that it checked, and those that it could not", async () => {
       const stranger = signer("ipc-08");
       const oldKey = { ...signer("ipc-07"), name: "ipc-07" };
-      const inputs = [inputFor(0, machine), inputFor(1, null), inputFor(2, stranger), inputFor(3, oldKey)];
+      const without = inputFor(1, null);
+      const unsigned = { ...without, added: { ...without.added, flags: ["unsigned"] } };
+      const inputs = [inputFor(0, machine), unsigned, inputFor(2, stranger), inputFor(3, oldKey)];
       await Promise.all(inputs.map((input, n) => store.write((tx) => book.append(tx, input, idOf(n)))));
       expect(await book.verify({ keyOf })).toMatchObject({
         ok: true,
         signatures: { checked: 1, unsigned: 1, unknownKey: 2 },
       });
       expect(await book.verify()).toMatchObject({ ok: true, signatures: { checked: 0, unsigned: 1, unknownKey: 3 } });
+    });
+
+    it("names a record without the signature that its sender could have given", async () => {
+      await add(0);
+      await store.write((tx) => book.append(tx, inputFor(1, null), idOf(1)));
+      const report = await book.verify({ keyOf });
+      expect(report).toMatchObject({ ok: false, damagedCount: 1, damaged: [{ seq: 1, kind: "unsigned" }] });
     });
 
     it("names a signature that does not fit", async () => {

@@ -1,4 +1,3 @@
-import type { VerifyReport } from "../../lib/contracts/book.ts";
 import { BookName, Count, Uuid7 } from "../../lib/contracts/names.ts";
 import { OPERATIONS, type ResponseOf } from "../../lib/contracts/operations.ts";
 import { parseValue } from "../../lib/contracts/parse.ts";
@@ -8,6 +7,7 @@ import { list, localTime, plain, proofText, table } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { typedCount } from "../client/usage.ts";
+import { verifyText } from "./verify-text.ts";
 
 export type TailOptions = { limit?: string; before?: string };
 export type ShowOptions = Record<string, never>;
@@ -99,21 +99,5 @@ export async function runVerify(terminal: Terminal, options: VerifyOptions): Pro
       bar.stop();
     }
   });
-  return { data: report, text: reportText(report), exit: report.ok ? EXIT.done : EXIT.no };
-}
-
-function reportText(report: VerifyReport): string {
-  const { checked, unsigned, unknownKey } = report.signatures;
-  const facts = list([
-    ["book", report.book],
-    ["records", report.size],
-    ["root", report.root],
-    ["signatures", `${checked} checked, ${unsigned} unsigned, ${unknownKey} of unknown keys`],
-    ["took", `${report.tookMs} ms`],
-  ]);
-  if (report.ok) return `${facts}\n\nThe book ${report.book} is whole.`;
-  const damages = report.damaged.map((damage) => `  record ${damage.seq}: ${damage.kind}`);
-  const more = report.damagedCount - report.damaged.length;
-  const rest = more > 0 ? [`  and ${more} more`] : [];
-  return [facts, "", `The book ${report.book} is DAMAGED:`, ...damages, ...rest].join("\n");
+  return { data: report, text: await verifyText(report), exit: report.ok ? EXIT.done : EXIT.no };
 }

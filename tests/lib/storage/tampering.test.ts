@@ -133,9 +133,34 @@ describe("records that were exchanged, added or rewritten", () => {
       await disk.put(keys.record(4), third);
     });
     expect(named(report).map(([seq, kind]) => [seq, kind])).toEqual([
-      [3, "altered"],
-      [4, "altered"],
+      [3, "reordered"],
+      [4, "reordered"],
     ]);
+    expect(report.damaged[0]).toMatchObject({ expected: "record 3", found: "record 4" });
+  });
+
+  it("are named where one was removed and the others closed up", async () => {
+    const report = await reportAfter(async (disk) => {
+      for (let seq = 15; seq < SIZE - 1; seq += 1)
+        await disk.put(keys.record(seq), await disk.get(keys.record(seq + 1)));
+      await disk.del(keys.record(SIZE - 1));
+    });
+    expect(named(report).map(([seq, kind]) => [seq, kind])).toEqual([
+      ...[15, 16, 17, 18, 19].map((seq) => [seq, "reordered"]),
+      [SIZE - 1, "truncated"],
+    ]);
+  });
+
+  it("are named where a signature was taken off", async () => {
+    const report = await reportAfter((disk) =>
+      rewriteAll(
+        disk,
+        9,
+        rewrite((record) => ({ ...record, sig: null })),
+      ),
+    );
+    expect(named(report)[0]).toEqual([9, "unsigned", keys.record(9).toString("hex")]);
+    expect(report.damaged[0]).toMatchObject({ expected: "a signature of ipc-07", found: "nothing" });
   });
 
   it("are named where one was added behind the head", async () => {

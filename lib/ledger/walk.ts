@@ -1,0 +1,282 @@
+import { canonicalText } from "./canonical.ts";
+import { attempt, type FindingKind, type Findings, hex, type Place, recordAt } from "./findings.ts";
+import { leafHash, nodeHash } from "./hash.ts";
+import { type LedgerRecord, NO_PREVIOUS, openRecord } from "./record.ts";
+import { SignatureCheck } from "./signature-check.ts";
+import { growRange, type Node, type Range, rangeOf, rootOf } from "./tree.ts";
+
+/** What lies in the store. A reader that fails on one place says so by throwing; that place counts as unreadable. */
+export type StoredBook = {
+  record(seq: number): Uint8Array | undefined;
+  node(level: number, index: number): Uint8Array | undefined;
+  seqOf(id: string): number | undefined;
+};
+
+/** What somebody has noted of the book at a size: its root then, and where the note is. */
+export type KnownRoot = { size: number; root: Uint8Array; place: Place };
+
+export type WalkInput = {
+  stored: StoredBook;
+  /** The store's own idea of its head. */
+  head: { size: number; tip: Uint8Array | null };
+  /** One more than the highest record number that the store has. */
+  reach: number;
+  known: readonly KnownRoot[];
+  keyOf: (name: string) => Uint8Array | null;
+  findings: Findings;
+};
+
+/** Records from `first` on of which every hash, link and node was found to be what it should be. */
+export type SoundBlock = {
+  first: number;
+  count: number;
+  /** `prev` of the first record, hexadecimal. */
+  prev: string;
+  /** Leaf of the last record. */
+  last: Buffer;
+  /** The perfect subtrees that make the block up, from the left. */
+  peaks: readonly Omit<Node, "index">[];
+};
+
+/** A record as it lies there: `own` is what its bytes hash to, `node` what the tree has for it. */
+type Row = {
+  seq: number;
+  own: Buffer | null;
+  node: Buffer | null;
+  record: LedgerRecord | null;
+  fault: string;
+};
+
+/**
+ * Goes through a book in order, record by record or over blocks that are known to be sound, and names what does not
+ * agree.
+ *
+ * One fault is named once: what a record's leaf should be is decided among the record's own hash, the leaf node and
+ * the `prev` of the record after it, and everything that follows is judged by that leaf.
+ */
+export class Walk {
+  readonly #input: WalkInput;
+  readonly #size: number;
+  readonly signatures: SignatureCheck;
+  /** The leaf of the record before, as it was decided. */
+  #previous: Buffer | null = null;
+  #range: Range;
+  #rangeKnown = true;
+
+  /** @param from - the first record to be walked; what lies before it is taken from the tree as it is. */
+  constructor(input: WalkInput, from = 0) {
+    this.#input = input;
+    this.#size = Math.max(input.head.size, input.reach);
+    this.signatures = new SignatureCheck(input.keyOf);
+    this.#range = { size: from, hashes: [] };
+    if (from > 0) this.#beginWithin(from);
+    this.#compareKnown();
+  }
+
+  /** Over the leaves as the tree has them; over those before the first unknown one where a leaf is not known. */
+  get root(): Buffer {
+    return rootOf(this.#range);
+  }
+
+  /** Whether the leaves of all records so far are known, and {@link Walk.root} is over them. */
+  get isRootKnown(): boolean {
+    return this.#rangeKnown;
+  }
+
+  /** Walks records begin to end - 1; yields the number of records done after each, so that other work can be let in. */
+  *over(begin: number, end: number): Generator<number, void> {
+    let row = begin < end ? this.#read(begin) : null;
+    for (let seq = begin; row !== null; seq += 1) {
+      const next: Row | null = seq + 1 < this.#size ? this.#read(seq + 1) : null;
+      this.#judge(row, next);
+      yield seq + 1;
+      row = seq + 1 < end ? next : null;
+    }
+  }
+
+  /** Takes a block of sound records into the tree. Its own nodes have been compared; those above it are compared here. */
+  take(block: SoundBlock): void {
+    this.#compareKnownWithin(block);
+    for (const { level, hash } of block.peaks) this.#growBy(level, hash);
+    this.#previous = block.last;
+  }
+
+  /** Whether a block follows on what was walked. False also where the leaf before it is not known. */
+  continues(prev: string): boolean {
+    return prev === (this.#previous?.toString("hex") ?? (this.#range.size === 0 ? NO_PREVIOUS : ""));
+  }
+
+  #beginWithin(from: number): void {
+    const { stored } = this.#input;
+    const range = attempt(() => rangeOf(from, (level, index) => this.#nodeOrReport(level, index)));
+    if (range.value === null) this.#rangeKnown = false;
+    else this.#range = range.value;
+    const previous = attempt(() => stored.node(0, from - 1)).value;
+    this.#previous = previous === null ? null : Buffer.from(previous);
+  }
+
+  #nodeOrReport(level: number, index: number): Buffer {
+    const node = attempt(() => this.#input.stored.node(level, index)).value;
+    if (node !== null) return Buffer.from(node);
+    this.#report(index * 2 ** level, "index", { at: "node", level, index }, "a hash", "nothing");
+    throw new RangeError("a node is missing");
+  }
+
+  #read(seq: number): Row {
+    const { stored } = this.#input;
+    const node = attempt(() => stored.node(0, seq));
+    const bytes = attempt(() => stored.record(seq));
+    const own = bytes.value === null ? null : leafHash(bytes.value);
+    const opened = bytes.value === null ? null : attempt(() => openRecord(bytes.value as Uint8Array));
+    return {
+      seq,
+      own,
+      node: node.value === null ? null : Buffer.from(node.value),
+      record: opened?.value ?? null,
+      fault: bytes.fault ?? opened?.fault ?? "nothing",
+    };
+  }
+
+  /** Decides what the leaf of a row is, names what disagrees with it and takes the leaf into the tree. */
+  #judge(row: Row, next: Row | null): void {
+    const claimed = this.#claimOn(row, next);
+    const leaf = row.own === null ? this.#judgeMissing(row, claimed) : this.#judgePresent(row, row.own, claimed, next);
+    if (row.own !== null && leaf !== null && row.own.equals(leaf)) this.#inspect(row);
+    if (leaf === null) this.#rangeKnown = false;
+    else this.#growBy(0, leaf);
+    this.#previous = leaf;
+  }
+
+  /** What the record after a row, or the head after the last, says of the row's leaf; null when it cannot be asked. */
+  #claimOn(row: Row, next: Row | null): Buffer | null {
+    const { head } = this.#input;
+    if (next === null) return row.seq + 1 === head.size && head.tip !== null ? Buffer.from(head.tip) : null;
+    const isTrusted = next.record !== null && next.own !== null && next.node !== null && next.own.equals(next.node);
+    return isTrusted ? Buffer.from(next.record?.prev ?? "", "hex") : null;
+  }
+
+  #judgeMissing(row: Row, claimed: Buffer | null): Buffer | null {
+    if (row.seq < this.#input.reach) {
+      this.#report(row.seq, "missing", recordAt(row.seq), hex(row.node ?? claimed), row.fault);
+    }
+    return row.node ?? claimed;
+  }
+
+  #judgePresent(row: Row, own: Buffer, claimed: Buffer | null, next: Row | null): Buffer {
+    const { seq, node } = row;
+    const fitsClaim = claimed?.equals(own) ?? false;
+    if (node?.equals(own)) {
+      if (claimed === null || fitsClaim) return own;
+      if (!this.#parentBacks(seq, claimed, next)) {
+        this.#reportBrokenChain(seq, own, claimed);
+        return own;
+      }
+      this.#reportNode(0, seq, claimed, own);
+      this.#report(seq, "altered", recordAt(seq), hex(claimed), hex(own));
+      return claimed;
+    }
+    const expected = fitsClaim ? own : (node ?? claimed ?? own);
+    if (node === null || fitsClaim) this.#reportNode(0, seq, expected, node);
+    if (!expected.equals(own)) this.#reportOtherBytes(row, own, expected);
+    return expected;
+  }
+
+  /** Bytes that are whole, but those of another place, were moved; others were altered. */
+  #reportOtherBytes({ seq, record }: Row, own: Buffer, expected: Buffer): void {
+    const claims = record?.seq ?? seq;
+    const home = claims === seq ? null : attempt(() => this.#input.stored.node(0, claims)).value;
+    if (home !== null && own.equals(home)) {
+      this.#report(seq, "reordered", recordAt(seq), `record ${seq}`, `record ${claims}`);
+    } else {
+      this.#report(seq, "altered", recordAt(seq), hex(expected), hex(own));
+    }
+  }
+
+  /** Whether the node above a leaf was made from what the next record says of it: then record and leaf were both changed. */
+  #parentBacks(seq: number, claimed: Buffer, next: Row | null): boolean {
+    const parent = attempt(() => this.#input.stored.node(1, Math.floor(seq / 2))).value;
+    const isLeft = seq % 2 === 0;
+    const sibling = isLeft ? (next?.own ?? null) : this.#previous;
+    if (parent === null || sibling === null) return false;
+    return (isLeft ? nodeHash(claimed, sibling) : nodeHash(sibling, claimed)).equals(parent);
+  }
+
+  #reportBrokenChain(seq: number, own: Buffer, claimed: Buffer): void {
+    const isLast = seq + 1 === this.#input.head.size;
+    const place: Place = isLast ? { at: "head" } : recordAt(seq + 1);
+    this.#report(isLast ? seq : seq + 1, isLast ? "index" : "broken-chain", place, hex(own), hex(claimed));
+  }
+
+  /** Looks at what a record says, once its bytes are known to be those of the tree. */
+  #inspect(row: Row): void {
+    const { seq, record } = row;
+    if (record === null)
+      return this.#report(seq, "not-canonical", recordAt(seq), "the canonical form of a record", row.fault);
+    if (record.seq !== seq) this.#report(seq, "broken-chain", recordAt(seq), `seq ${seq}`, `seq ${record.seq}`);
+    if (seq === 0 && record.prev !== NO_PREVIOUS)
+      this.#report(0, "broken-chain", recordAt(0), NO_PREVIOUS, record.prev);
+    this.#checkId(seq, record);
+    const fault = this.signatures.faultOf(signedPart(record));
+    if (fault !== null) this.#report(seq, fault.kind, recordAt(seq), fault.expected, fault.found);
+  }
+
+  #checkId(seq: number, record: LedgerRecord): void {
+    const id = (record.event as { id?: unknown }).id;
+    if (typeof id !== "string") return this.#report(seq, "not-canonical", recordAt(seq), "an event with an id", "none");
+    const found = attempt(() => this.#input.stored.seqOf(id));
+    if (found.value === seq) return;
+    this.#report(seq, "index", { at: "id", id }, `record ${seq}`, String(found.value ?? found.fault ?? "nothing"));
+  }
+
+  /** Takes a perfect subtree into the tree and compares the nodes that it completes. Ends where a leaf is not known. */
+  #growBy(level: number, hash: Buffer): void {
+    if (!this.#rangeKnown) return;
+    const { range, completed } = growRange(this.#range, level, hash);
+    this.#range = range;
+    for (const node of completed.slice(1)) {
+      const found = attempt(() => this.#input.stored.node(node.level, node.index)).value;
+      if (found === null || !node.hash.equals(found)) this.#reportNode(node.level, node.index, node.hash, found);
+    }
+    this.#compareKnown();
+  }
+
+  #compareKnown(): void {
+    for (const known of this.#input.known) if (known.size === this.#range.size) this.#compareRoot(known, this.root);
+  }
+
+  /** Inside a sound block the stored nodes are those that were computed. */
+  #compareKnownWithin({ first, count }: SoundBlock): void {
+    for (const known of this.#input.known) {
+      if (!this.#rangeKnown || known.size <= first || known.size >= first + count) continue;
+      const part = attempt(() =>
+        rangeOf(known.size - first, (level, index) => this.#nodeOrReport(level, first / 2 ** level + index)),
+      ).value;
+      if (part !== null) this.#compareRoot(known, rootOf({ ...part, hashes: [...this.#range.hashes, ...part.hashes] }));
+    }
+  }
+
+  #compareRoot({ size, root: expected, place }: KnownRoot, root: Buffer): void {
+    if (this.#rangeKnown && !root.equals(expected)) {
+      this.#report(Math.max(0, size - 1), "forked", place, hex(expected), hex(root));
+    }
+  }
+
+  /** A node stands for the records below it; it is named at the first of them. */
+  #reportNode(level: number, index: number, expected: Uint8Array, found: Uint8Array | null): void {
+    this.#report(index * 2 ** level, "index", { at: "node", level, index }, hex(expected), hex(found));
+  }
+
+  #report(seq: number, kind: FindingKind, place: Place, expected: string, found: string): void {
+    this.#input.findings.report(seq, kind, place, expected, found);
+  }
+}
+
+function signedPart(record: LedgerRecord): Parameters<SignatureCheck["faultOf"]>[0] {
+  const source = (record.event as { src?: { name?: unknown } }).src?.name;
+  return {
+    text: canonicalText(record.event),
+    sig: record.sig,
+    source: typeof source === "string" ? source : "",
+    markedUnsigned: record.added.flags.includes("unsigned"),
+  };
+}
