@@ -39,6 +39,10 @@ describe("the import rule of docs/architecture.md", () => {
     ["services/production/record.ts", "../audit/append.ts"],
     ["console/server.ts", "../tools/cli.ts"],
     ["tools/cli.ts", "../tests/support/hub.ts"],
+    ["tools/verify/main.ts", "../../lib/contracts/book.ts"],
+    ["tools/verify/main.ts", "../../lib/storage/book.ts"],
+    ["tools/verify/main.ts", "../client/hub.ts"],
+    ["tools/verify/main.ts", "mqtt"],
   ])("%s may not import %s", async (file, imported) => {
     expect(await lint(file, imported)).toContain("no-restricted-imports");
   });
@@ -49,6 +53,10 @@ describe("the import rule of docs/architecture.md", () => {
     ["broker/directory/people.ts", "../../lib/storage/store.ts"],
     ["services/production/record.ts", "../../lib/ledger/record.ts"],
     ["tools/stack.ts", "../broker/directory/first-run.ts"],
+    ["tools/verify/main.ts", "../../lib/ledger/tree.ts"],
+    ["tools/verify/main.ts", "./trust.ts"],
+    ["tools/verify/main.ts", "node:fs/promises"],
+    ["tools/verify/main.ts", "commander"],
     ["tests/end-to-end/a.ts", "../../tools/stack.ts"],
   ])("%s may import %s", async (file, imported) => {
     expect(await lint(file, imported)).not.toContain("no-restricted-imports");

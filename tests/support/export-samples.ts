@@ -1,15 +1,29 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import { canonicalText } from "../../lib/ledger/canonical.ts";
 import { ExportText } from "../../lib/ledger/export-text.ts";
+import { signCheckpoint } from "../../lib/ledger/checkpoint.ts";
+import { cosign } from "../../lib/ledger/cosignature.ts";
 import { NO_PREVIOUS, sealRecord } from "../../lib/ledger/record.ts";
+import { type Policy, formatPolicy, parsePolicy } from "../../lib/ledger/policy.ts";
+import {
+  formatSignature,
+  formatVerifierKey,
+  parseNote,
+  SIGNATURE_TYPES,
+  verifierKey,
+} from "../../lib/ledger/signed-note.ts";
 import { fingerprint, rawPublicKey, sign } from "../../lib/ledger/signature.ts";
-import { appendLeaf, EMPTY_RANGE, type NodeReader, type Range, rootOf, subtreesOf } from "../../lib/ledger/tree.ts";
-
-/** An Ed25519 key that is the same each time (RFC 8410: the DER prefix of a private key, then the seed). */
-export function fixedKey(seed: number): KeyObject {
-  const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), Buffer.alloc(32, seed)]);
-  return createPrivateKey({ key: der, format: "der", type: "pkcs8" });
-}
+import { formatTlogProof } from "../../lib/ledger/tlog-proof.ts";
+import {
+  appendLeaf,
+  EMPTY_RANGE,
+  inclusionPath,
+  type NodeReader,
+  type Range,
+  rootOf,
+  subtreesOf,
+} from "../../lib/ledger/tree.ts";
+import { keyOfSeed } from "../lib/ledger/keys.ts";
 
 /** A book in memory, of entries of machines `press-0` to `press-2` that take turns. */
 export type SampleBook = {
@@ -24,7 +38,7 @@ export type SampleBook = {
 
 export const SAMPLE_ORIGIN = "plant.example/production";
 
-export function sampleBook(size: number, key: KeyObject = fixedKey(7)): SampleBook {
+export function sampleBook(size: number, key: KeyObject = keyOfSeed(7)): SampleBook {
   const nodes = new Map<string, Buffer>();
   const book = { records: [] as Buffer[], leaves: [] as Buffer[] };
   let range = EMPTY_RANGE;
@@ -94,4 +108,44 @@ export function sampleExport(
     seq = to;
   }
   return made + text.trailer(checkpoint);
+}
+
+const LOG_KEY = keyOfSeed(1);
+const WITNESSES = [2, 3, 4].map((seed) => ({ name: `ipc-0${seed}.example/witness`, privateKey: keyOfSeed(seed) }));
+
+/** The checkpoint of a sample book, cosigned by the first witnesses of three, a minute from one to the next. */
+export function sampleCheckpoint(book: SampleBook, cosigners = 3): string {
+  const signed = signCheckpoint({ origin: book.origin, size: book.records.length, root: book.root }, [LOG_KEY]);
+  const { text } = parseNote(signed);
+  const lines = WITNESSES.slice(0, cosigners).map((witness, at) =>
+    formatSignature(cosign(text, { ...witness, time: 1_795_500_000 + 60 * at })),
+  );
+  return signed + lines.join("");
+}
+
+/** The policy that goes with it: two of the three witnesses. */
+export function samplePolicy(): {
+  text: string;
+  policy: Policy;
+  logKey: string;
+  originKey: (book: SampleBook, machine: string) => string;
+} {
+  const logKey = vkey(SAMPLE_ORIGIN, LOG_KEY, SIGNATURE_TYPES.ed25519);
+  const witnesses = WITNESSES.map(
+    ({ name, privateKey }, at) => `witness w${at} ${vkey(name, privateKey, SIGNATURE_TYPES.cosignature)}`,
+  );
+  const text = [`log ${logKey}`, ...witnesses, "group plant 2 w0 w1 w2", "quorum plant", ""].join("\n");
+  const policy = parsePolicy(text);
+  const originKey = (book: SampleBook, machine: string) => vkey(machine, book.key, SIGNATURE_TYPES.ed25519);
+  return { text: formatPolicy(policy), policy, logKey, originKey };
+}
+
+function vkey(name: string, key: KeyObject, type: (typeof SIGNATURE_TYPES)[keyof typeof SIGNATURE_TYPES]): string {
+  return formatVerifierKey(verifierKey(name, type, rawPublicKey(key)));
+}
+
+/** The proof of one record of a sample book. */
+export function sampleProof(book: SampleBook, seq: number, checkpoint = sampleCheckpoint(book)): string {
+  const path = inclusionPath(seq, book.records.length, book.node);
+  return formatTlogProof({ extra: book.records[seq] as Buffer, index: seq, path, checkpoint });
 }

@@ -14,6 +14,7 @@ import { addSessionCommands } from "./session.ts";
 import { addSignInCommands } from "./sign-in.ts";
 import { addTlsCommands } from "./tls.ts";
 import { addUserCommands } from "./user.ts";
+import { addVerifyCommand } from "./verify.ts";
 
 const ENVIRONMENT_HELP = `Signs in, in this order, with
   RASTRO_USER and RASTRO_PASSWORD, what "rastro login" stored, or the hub's local key (<data>/keys/local-admin).
@@ -71,6 +72,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addCommandCommands(groups);
   addEntryCommands(groups);
   addAuditCommands(groups);
+  addVerifyCommand(groups);
   addReplayCommand(groups);
   addAclCommand(groups);
   addDoctorCommand(groups);

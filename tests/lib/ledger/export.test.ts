@@ -5,7 +5,8 @@ import { LINE_MAXIMUM, parseExportLine } from "../../../lib/ledger/export-lines.
 import { OriginSignatures } from "../../../lib/ledger/origin-signatures.ts";
 import { rawPublicKey } from "../../../lib/ledger/signature.ts";
 import { appendLeaf, appendSubtree, EMPTY_RANGE, rootOf, subtreesOf } from "../../../lib/ledger/tree.ts";
-import { fixedKey, sampleBook, sampleExport } from "../../support/export-samples.ts";
+import { sampleBook, sampleExport } from "../../support/export-samples.ts";
+import { keyOfSeed } from "./keys.ts";
 
 const book = sampleBook(61);
 const keys = [0, 1, 2].map((at) => ({ name: `press-${at}`, publicKey: rawPublicKey(book.key) }));
@@ -85,7 +86,7 @@ describe("an export", () => {
   });
 
   it("counts signatures of keys that are not at hand", () => {
-    const others = new OriginSignatures([{ name: "press-0", publicKey: rawPublicKey(fixedKey(8)) }]);
+    const others = new OriginSignatures([{ name: "press-0", publicKey: rawPublicKey(keyOfSeed(8)) }]);
     expect(check(sampleExport(book), others).signatures).toEqual({ checked: {}, unsigned: 0, unknownKey: 61 });
   });
 });
@@ -145,7 +146,7 @@ describe("a damaged export", () => {
   });
 
   it("is refused when a known key did not sign", () => {
-    const forged = sampleBook(3, fixedKey(9));
+    const forged = sampleBook(3, keyOfSeed(9));
     // The keys are those of another book, under the fingerprint that the records name.
     const signatures = new OriginSignatures(keys);
     expect(check(sampleExport(forged), signatures).signatures.unknownKey).toBe(3);
