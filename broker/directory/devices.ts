@@ -28,6 +28,11 @@ export interface Devices {
   readmit(by: By, id: string, publicKey: string | null): Promise<{ id: string; secret: string | null }>;
   /** @param publicKey - raw 32 bytes in base64. @throws RastroError `name_taken`, `schema`. */
   addService(by: By, name: string, publicKey: string): Promise<void>;
+  /**
+   * Registers a service that keeps its key elsewhere, or another key for it. The same key again changes nothing.
+   * @throws RastroError `name_taken`, `schema`.
+   */
+  admitService(by: By, name: string, publicKey: string): Promise<void>;
   /** Registers another key for the same name; a secret is void from then on. @throws RastroError `unknown_name`, `schema`. */
   replaceKey(by: By, name: string, publicKey: string): Promise<void>;
 }
@@ -43,6 +48,19 @@ export function openDevices(o: {
     const record = o.register.get(id);
     if (record?.kind !== "machine") throw unknownName(id);
     return record;
+  };
+  const addService = async (by: By, name: string, publicKey: string) => {
+    const payload = { key: fingerprint(rawKey(publicKey)) };
+    const record: ServiceRecord = { ...base(name), kind: "service", publicKey };
+    await o.register.add(record, o.drafts("service.added", by, { kind: "service", key: name }, payload));
+  };
+  const replaceKey = async (by: By, name: string, publicKey: string) => {
+    const record = o.register.get(name);
+    if (record === undefined || record.kind === "person") throw unknownName(name);
+    const { kind } = record;
+    const payload = { key: fingerprint(rawKey(publicKey)), replaced: true };
+    const event = o.drafts(`${kind}.added`, by, { kind, key: name }, payload);
+    await o.register.replace(name, (stored) => withKey(stored, publicKey), event);
   };
   return {
     async addMachine(by, { id, publicKey, speaksFor, signsIn = true }) {
@@ -94,19 +112,13 @@ export function openDevices(o: {
       return { id, secret };
     },
 
-    async addService(by, name, publicKey) {
-      const payload = { key: fingerprint(rawKey(publicKey)) };
-      const record: ServiceRecord = { ...base(name), kind: "service", publicKey };
-      await o.register.add(record, o.drafts("service.added", by, { kind: "service", key: name }, payload));
-    },
+    addService,
+    replaceKey,
 
-    async replaceKey(by, name, publicKey) {
+    async admitService(by, name, publicKey) {
       const record = o.register.get(name);
-      if (record === undefined || record.kind === "person") throw unknownName(name);
-      const { kind } = record;
-      const payload = { key: fingerprint(rawKey(publicKey)), replaced: true };
-      const event = o.drafts(`${kind}.added`, by, { kind, key: name }, payload);
-      await o.register.replace(name, (stored) => withKey(stored, publicKey), event);
+      if (record?.kind !== "service") return addService(by, name, publicKey);
+      if (record.publicKey !== publicKey) await replaceKey(by, name, publicKey);
     },
   };
 }

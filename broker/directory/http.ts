@@ -12,11 +12,13 @@ import {
   MachineAddRequest,
   PasswordRequest,
   type Principal,
+  ServiceKeyRequest,
   SessionEndRequest,
   SetupRequest,
   SignInRequest,
   SpeaksForRequest,
   type SpeaksForSet,
+  STANDBY,
   UserActiveRequest,
   UserAddRequest,
   UserProfileRequest,
@@ -203,6 +205,13 @@ export function directoryRoutes(o: {
       speaksFor: await directory.devices.setSpeaksFor(by, id, speaksFor),
     };
     return context.json(set);
+  });
+
+  app.put(`/directory/services/${STANDBY}/key`, async (context) => {
+    const { by } = administrator(await caller(context), "registering a standby");
+    const { publicKey } = await bodyOf(context, ServiceKeyRequest);
+    await directory.devices.admitService(by, STANDBY, publicKey);
+    return context.body(null, 204);
   });
 
   app.get("/directory/people/:sub/key", async (context) => {

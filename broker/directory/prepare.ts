@@ -1,4 +1,4 @@
-import { SERVICE_NAMES } from "../../lib/contracts/directory.ts";
+import { HUB_SERVICES } from "../../lib/contracts/directory.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
 import { foldersOf } from "../../lib/runtime/folders.ts";
 import { type KeyPair, loadOrCreateKey, readPublicKey, writePublicKey } from "../../lib/runtime/keys.ts";
@@ -81,7 +81,7 @@ async function pinCommandKey(o: { folders: Folders; machine: string; log: Logger
 }
 
 async function registerServices(directory: Directory, folders: Folders): Promise<void> {
-  for (const name of SERVICE_NAMES) {
+  for (const name of HUB_SERVICES) {
     const key = await loadOrCreateKey(folders.serviceKey(name));
     const registered = directory.register.get(name);
     if (registered === undefined) await directory.devices.addService(BY_DIRECTORY, name, base64(key));

@@ -29,9 +29,15 @@ export const PersonProfile = z.enum([
 export type PersonProfile = z.infer<typeof PersonProfile>;
 
 /** Names of the services of a plant; reserved in the one namespace of people, machines and services. */
-export const SERVICE_NAMES = ["broker", "directory", "production", "audit", "fleet", "console"] as const;
+export const SERVICE_NAMES = ["broker", "directory", "production", "audit", "fleet", "console", "standby"] as const;
 export const ServiceName = z.enum(SERVICE_NAMES);
 export type ServiceName = z.infer<typeof ServiceName>;
+
+/** A standby keeps the plant's books on another computer: it has its key there, and is registered when it joins. */
+export const STANDBY = "standby" satisfies ServiceName;
+
+/** The services whose keys lie on the hub and are registered by its first start. */
+export const HUB_SERVICES: readonly ServiceName[] = SERVICE_NAMES.filter((name) => name !== STANDBY);
 
 /** The name of whoever holds the hub's local key. Reserved as well. */
 export const LOCAL_ADMIN = "local-admin";
@@ -168,6 +174,9 @@ export const MachineActiveRequest = z.union([
   z.strictObject({ active: z.literal(false) }),
   z.strictObject({ active: z.literal(true), publicKey: Base64.nullable().default(null) }),
 ]);
+
+/** `PUT /directory/services/standby/key`: registers a standby, or another key for it. Raw Ed25519 public key. */
+export const ServiceKeyRequest = z.strictObject({ publicKey: Base64 });
 
 /** `PUT /directory/machines/<id>/speaks-for`: the whole list, which takes the place of the one before. */
 export const SpeaksForRequest = z.strictObject({ speaksFor: SpeaksFor });

@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   store_unusable: "the data folder cannot be written or read",
   store_newer: "the data folder was written by a newer version",
   book_damaged: "the book does not agree with itself; it takes no further records",
+  copy_unproven: "the copy of a book has not proven what is known to have been in it, or it has diverged",
   internal: "a fault in Rastro itself",
 } as const;
 

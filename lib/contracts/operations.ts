@@ -40,7 +40,13 @@ const Page = { limit: z.int().min(1).max(500).default(50), after: z.string().max
 const ById = z.strictObject({ id: Uuid7 });
 const BySeqOrId = z.union([z.strictObject({ seq: Count }), ById]);
 
-type Operation = { profiles: readonly PersonProfile[]; request: z.ZodType; response: z.ZodType };
+type Operation = {
+  profiles: readonly PersonProfile[];
+  /** Services that may ask as well. */
+  services?: readonly ServiceName[];
+  request: z.ZodType;
+  response: z.ZodType;
+};
 
 /** What every book answers, under its own service's name. */
 const bookOperations = {
@@ -55,6 +61,7 @@ const bookOperations = {
   },
   "book-range": {
     profiles: AUDITORS,
+    services: ["standby"],
     /** Records from `from` on, oldest first: as many as were asked for, or fewer where they would be long. */
     request: z.strictObject({ from: Count, limit: z.int().min(1).max(1000).default(1000) }),
     /** Empty from the end of the book on. `head` is of the time of reading, so that a reader knows how much is left. */

@@ -29,6 +29,7 @@ const LIVE = [
   "production/#",
   "books/+/checkpoint",
   "services/+/alarms/+",
+  "services/standby/books/+",
   "$SYS/broker/#",
 ] as const;
 
@@ -59,6 +60,8 @@ const machine: Rule = {
     "machines/%u/presence",
     "machines/%u/witness/+/add/+",
     "books/+/checkpoint",
+    // What lies on a second disk need not be kept on the first for as long.
+    "services/standby/books/+",
   ],
   hidden: [],
 };
@@ -99,6 +102,17 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
     ["machines/+/status", "machines/+/summary", "machines/+/presence", "machines/+/commands/+/+"],
   ),
   console: service([], [...LIVE]),
+  // It asks two services for records, and tells how far it has come; nothing else is its business.
+  standby: {
+    publish: [
+      "services/%u/books/+",
+      "services/%u/alarms/+",
+      "requests/%u/+/production/book-range/+",
+      "requests/%u/+/audit/book-range/+",
+    ],
+    subscribe: ["responses/%u/#", "books/+/checkpoint"],
+    hidden: [],
+  },
 };
 
 const PROFILE_RULES: Readonly<Record<Exclude<Profile, "service">, Rule>> = {

@@ -33,6 +33,8 @@ export const topics = {
     `machines/${machine}/witness/${book}/response/${request}`,
   witnessAlarm: (machine: string, book: BookName) => `machines/${machine}/witness/${book}/alarm`,
   alarm: (service: string, alarm: string) => `services/${service}/alarms/${alarm}`,
+  /** What a standby says of its copy of a book. */
+  standbyBook: (book: BookName) => `services/standby/books/${book}`,
   principal: (name: string) => `directory/principals/${name}`,
 } as const;
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
-import type { PersonProfile, Principal, Profile } from "../contracts/directory.ts";
+import type { PersonProfile, Principal, Profile, ServiceName } from "../contracts/directory.ts";
 import { RastroError, toProblem } from "../contracts/errors.ts";
 import {
   findOperation,
@@ -131,7 +131,7 @@ export async function serve<S extends ServiceWithOperations>(o: {
       const caller = callerOf(request, o.principals.byName(request.user));
       const operation = findOperation(o.service, request.operation);
       if (operation === null) throw unknownOperation(request);
-      if (!operation.profiles.includes(caller.profile as PersonProfile)) throw notAllowed(request, caller);
+      if (!mayAsk(operation, caller)) throw notAllowed(request, caller);
       const body = parseValue(operation.request, envelope.body ?? {}, `the body of ${request.operation}`);
       if (counts.running >= MAXIMUM_RUNNING) throw busy(request);
       return { notAfter, run: () => run(request, body, caller) };
@@ -230,6 +230,14 @@ function callerOf(request: ParsedRequest, principal: Principal | undefined): Cal
   }
   const auth = principal.credential === "local" ? "local" : "session";
   return { name: principal.name, sub: principal.sub, profile: principal.profile, session: request.session, auth };
+}
+
+function mayAsk(
+  operation: { profiles: readonly PersonProfile[]; services?: readonly ServiceName[] },
+  caller: Caller,
+): boolean {
+  if (caller.profile === "service") return operation.services?.includes(caller.name as ServiceName) === true;
+  return operation.profiles.includes(caller.profile as PersonProfile);
 }
 
 function unknownOperation(request: ParsedRequest): RastroError {

@@ -9,6 +9,7 @@ import {
   type PasswordRequest,
   PersonKey,
   Principal,
+  type ServiceKeyRequest,
   Session,
   type SessionEndRequest,
   SessionRow,
@@ -17,6 +18,7 @@ import {
   type SignInRequest,
   type SpeaksForRequest,
   SpeaksForSet,
+  STANDBY,
   type UserAddRequest,
   type UserProfileRequest,
   UserRow,
@@ -106,6 +108,9 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
         bearer,
         body,
       }),
+    /** Registers the standby with this key, or gives it another. */
+    admitStandby: (bearer: Bearer, body: z.input<typeof ServiceKeyRequest>): Promise<void> =>
+      tell({ method: "PUT", path: `/directory/services/${STANDBY}/key`, bearer, body }),
     certificateIssue: (
       bearer: Bearer,
       body: z.input<typeof CertificateRequest>,

@@ -40,6 +40,18 @@ export function foldersOf(data: string) {
     production: join(data, "production"),
     audit: join(data, "audit"),
     fleet: join(data, "fleet"),
+    /** What a standby keeps, on its own computer: its key, what it was given when it joined, and a copy of each book. */
+    standby: join(data, "standby"),
+    standbyKey: join(data, "standby", "identity.key"),
+    /** Where the plant is and by which keys its logs are known. */
+    standbyJoined: join(data, "standby", "joined.json"),
+    /** The plant's authority as it was given when it joined: by it alone the hub is known over TLS. */
+    standbyAuthority: join(data, "standby", "ca.crt"),
+    /** Who has to have cosigned before a checkpoint counts (C2SP tlog-policy); none where the file is not there. */
+    standbyPolicy: join(data, "standby", "policy"),
+    mirrorStore: (book: BookName) => join(data, "standby", book, "store"),
+    /** What a book that was put here from a standby has to record at its next start. */
+    promotion: (book: BookName) => join(data, book, "promotion.json"),
     /** The store of a book. The head note lies beside it: putting an old copy of the store back must not bring its note along. */
     bookStore: (book: BookName) => join(data, book, "store"),
     headNote: (book: BookName) => join(data, book, "head.note"),

@@ -34,8 +34,10 @@ function seqOf(book: Book, body: { seq: number } | { id: string }): number {
   return book.find(body.id) ?? unknownRecord(book, body.id);
 }
 
-/** Record bytes in one answer: in base64 and with their leaves they stay within what a broker lets through. */
-const RANGE_BYTES = 256 * 1024;
+/** Length of one answer's records as JSON: with what stands around them it is less than what an answer may have. */
+const RANGE_LENGTH = 240_000;
+/** What number, leaf and the names of the members add to a record's bytes in base64. */
+const AROUND_RECORD = 128;
 
 /**
  * Oldest first. Ends before a damaged record, and throws where it would begin with one: whoever copies a book must not
@@ -43,11 +45,12 @@ const RANGE_BYTES = 256 * 1024;
  */
 function readRange(book: Book, from: number, limit: number): BookRecord[] {
   const records: BookRecord[] = [];
-  let bytes = 0;
-  for (let seq = from; records.length < limit && bytes < RANGE_BYTES; seq += 1) {
+  let length = 0;
+  for (let seq = from; records.length < limit; seq += 1) {
     const record = records.length === 0 ? book.record(seq) : readSound(book, seq);
     if (record === undefined) break;
-    bytes += record.bytes.length;
+    length += record.bytes.length + AROUND_RECORD;
+    if (records.length > 0 && length > RANGE_LENGTH) break;
     records.push(record);
   }
   return records;

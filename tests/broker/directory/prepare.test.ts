@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { prepare } from "../../../broker/directory/prepare.ts";
 import { openDirectoryOf } from "../../../broker/directory/stores.ts";
-import { SERVICE_NAMES } from "../../../lib/contracts/directory.ts";
+import { HUB_SERVICES } from "../../../lib/contracts/directory.ts";
 import { foldersOf } from "../../../lib/runtime/folders.ts";
 import { loadOrCreateKey, readPublicKey } from "../../../lib/runtime/keys.ts";
 import { readPlant } from "../../../lib/runtime/plant.ts";
@@ -52,7 +52,7 @@ describe("the first start", () => {
     );
 
     const { directory } = await open();
-    for (const name of SERVICE_NAMES) {
+    for (const name of HUB_SERVICES) {
       const { publicRaw } = await loadOrCreateKey(folders.serviceKey(name));
       expect(directory.register.principal(name)).toMatchObject({
         kind: "service",
@@ -63,7 +63,7 @@ describe("the first start", () => {
     const expected = { kind: "machine", publicKey: agent.publicRaw.toString("base64"), speaksFor: ["ipc-07"] };
     expect(directory.register.principal("ipc-07")).toMatchObject(expected);
     const types = (await stagedEvents(directory)).map(({ event }) => event.type);
-    expect(types).toEqual([...SERVICE_NAMES.map(() => "service.added"), "machine.added"]);
+    expect(types).toEqual([...HUB_SERVICES.map(() => "service.added"), "machine.added"]);
     const local = await directory.signInLocal(await readFile(folders.localAdmin, "utf8"), "rastro");
     expect(local).toMatchObject({ profile: "administrator" });
   });
@@ -107,7 +107,7 @@ describe("a later start", () => {
     expect(second).toEqual({ ...first, setupCode: second.setupCode });
     expect(second.setupCode).not.toBe(first.setupCode);
     const { directory } = await open();
-    expect(await stagedEvents(directory)).toHaveLength(SERVICE_NAMES.length + 1);
+    expect(await stagedEvents(directory)).toHaveLength(HUB_SERVICES.length + 1);
     await expect(directory.setup(first.setupCode ?? "", "admin", "a-good-password")).rejects.toMatchObject({
       code: "bad_credentials",
     });
