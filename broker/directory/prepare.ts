@@ -1,8 +1,10 @@
 import { HUB_SERVICES } from "../../lib/contracts/directory.ts";
+import { BookName } from "../../lib/contracts/names.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
 import { foldersOf } from "../../lib/runtime/folders.ts";
 import { type KeyPair, loadOrCreateKey, readPublicKey, writePublicKey } from "../../lib/runtime/keys.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
+import { openLogKeys } from "../../lib/runtime/log-keys.ts";
 import { openPlant } from "../../lib/runtime/plant.ts";
 import type { Settings } from "../../lib/runtime/settings.ts";
 import { replaceFile } from "../../lib/runtime/new-file.ts";
@@ -51,6 +53,7 @@ export async function prepare(o: {
     now,
   });
   await replaceFile(folders.agentPinnedAuthority(settings.machine), authority.certificate, 0o644);
+  for (const book of BookName.options) await openLogKeys({ folders, book, plant: plant.id });
   await pinCommandKey({ folders, machine: settings.machine, log: o.log });
 
   const opened = await openDirectoryOf({ folders, plant, tz: settings.tz, log: o.log, now, random });

@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   unknown_record: "the book has no record of this number or id",
   unknown_command: "no command of this name or id is known",
   unknown_session: "no such session is open, or it is somebody else's",
+  no_rotation: "no rotation of the log's key is under way",
   unknown_name: "no person, machine or service of this name is registered",
   not_spoken_for: "the sender is not registered to speak for this machine",
   version_conflict: "the entry was changed since the version that was named",

@@ -73,6 +73,9 @@ export const EVENT_OWNERS = {
   "command.refused": "audit",
   "witness.offered": "audit",
   "book.verified": "audit",
+  "log-key.rotated": "audit",
+  "log-key.retired": "audit",
+  "checkpoint.anchored": "audit",
 } as const satisfies Record<string, BookName | "receiver">;
 
 export type EventType = keyof typeof EVENT_OWNERS;

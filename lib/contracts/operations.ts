@@ -86,6 +86,30 @@ const bookOperations = {
     ]),
     response: QuarantinePiece,
   },
+  /** The newest checkpoint with the cosignatures that have come in; null before the first. */
+  "book-checkpoint": {
+    profiles: READERS,
+    request: z.strictObject({}),
+    response: z.object({ note: z.string().nullable() }),
+  },
+  "book-consistency": {
+    profiles: READERS,
+    request: z.strictObject({ first: Count, second: Count }),
+    /** RFC 9162 §2.1.4, nearest first. */
+    response: z.object({ path: z.array(Sha256Hex) }),
+  },
+  /** The keys that sign now, the one in use first, as vkeys; and the notes by which each handed over, the oldest first. */
+  "book-keys": {
+    profiles: READERS,
+    request: z.strictObject({}),
+    response: z.object({ keys: z.array(z.string()), rotations: z.array(z.string()) }),
+  },
+  "book-rotate-key": {
+    profiles: ["administrator"],
+    /** `retire` ends a rotation: the old key is destroyed and signs no more. */
+    request: z.strictObject({ step: z.enum(["rotate", "retire"]), reason: Justification }),
+    response: z.object({ keys: z.array(z.string()) }),
+  },
   "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
 } as const satisfies Record<string, Operation>;
 

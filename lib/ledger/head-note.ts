@@ -1,51 +1,41 @@
+import { type Checkpoint, formatTreeHead, parseCheckpoint, parseTreeHead, type TreeHead } from "./checkpoint.ts";
 import { LedgerError } from "./error.ts";
-import { HASH_LENGTH } from "./hash.ts";
 
-/** What a book was at one moment, kept outside its store. */
-export type HeadNote = { origin: string; size: number; root: Buffer };
+/** What a book was at one moment, kept outside its store; `signed` is null where the log has no key. */
+export type HeadNote = Pick<TreeHead, "origin" | "size" | "root"> & { signed: Checkpoint | null };
 
-/** The longest origin, in bytes: a note with it stays far below one disk sector. */
-export const ORIGIN_MAXIMUM = 255;
+/** The smallest unit that disks write whole, bytes. A head note fits into one, whatever its origin. */
+export const HEAD_NOTE_LENGTH = 512;
+
+/** The longest origin, in bytes: it stands in a note once, and once more in the lines of two keys that sign it. */
+export const ORIGIN_MAXIMUM = 64;
 
 /**
- * The body of a C2SP tlog-checkpoint: origin, size in decimal and root in base64, a line each.
+ * The text of a head note that no key signs: a checkpoint without signatures.
  *
- * @throws LedgerError `bad-note` for an origin that is empty, too long or has a line break, or a size that no book has.
+ * @throws LedgerError `bad-note` for an origin that is empty, too long or has blanks, or a size that no book has.
  */
-export function formatHeadNote(note: HeadNote): string {
-  if (!isOrigin(note.origin) || !Number.isSafeInteger(note.size) || note.size < 0 || note.root.length !== HASH_LENGTH) {
-    throw new LedgerError("bad-note", `Writing the head note of "${note.origin}" at size ${note.size} failed.`);
-  }
-  return `${note.origin}\n${note.size}\n${note.root.toString("base64")}\n`;
+export function formatHeadNote({ origin, size, root }: Pick<HeadNote, "origin" | "size" | "root">): string {
+  if (Buffer.byteLength(origin) > ORIGIN_MAXIMUM)
+    throw badHeadNote(`its origin is longer than ${ORIGIN_MAXIMUM} bytes`);
+  return formatTreeHead({ origin, size, root });
 }
 
 /**
- * Reads what {@link formatHeadNote} wrote. Line breaks after it are padding.
+ * Reads a head note: a checkpoint, or what {@link formatHeadNote} wrote. Line breaks after it are padding. Says nothing
+ * of whether signatures fit.
  *
  * @throws LedgerError `bad-note` for anything else.
  */
 export function parseHeadNote(text: string): HeadNote {
-  const [origin, size, root, ...rest] = text.split("\n");
-  const note = {
-    origin: origin ?? "",
-    size: /^(?:0|[1-9]\d{0,15})$/.test(size ?? "") ? Number(size) : -1,
-    root: Buffer.from(root ?? "", "base64"),
-  };
-  const isWhole = rest.length > 0 && rest.every((line) => line === "");
-  if (
-    !isWhole ||
-    !isOrigin(note.origin) ||
-    note.root.toString("base64") !== root ||
-    !text.startsWith(formatHeadNote(note))
-  ) {
-    throw new LedgerError(
-      "bad-note",
-      "Reading a head note failed: expected origin, size and root in base64, a line each.",
-    );
-  }
-  return note;
+  const trimmed = text.replace(/\n+$/, "\n");
+  const signed = trimmed.includes("\n\n") ? parseCheckpoint(trimmed) : null;
+  const { origin, size, root, extensions } = signed?.head ?? parseTreeHead(trimmed);
+  if (extensions.length > 0 || Buffer.byteLength(origin) > ORIGIN_MAXIMUM)
+    throw badHeadNote("it has more than a book's");
+  return { origin, size, root, signed };
 }
 
-function isOrigin(origin: string): boolean {
-  return origin.length > 0 && Buffer.byteLength(origin) <= ORIGIN_MAXIMUM && !/\s/u.test(origin);
+function badHeadNote(why: string): LedgerError {
+  return new LedgerError("bad-note", `Reading or writing a head note failed: ${why}.`);
 }

@@ -27,6 +27,9 @@ export function foldersOf(data: string) {
     /** Public part of {@link fleetCommandKey}, to be carried to machines on other computers. */
     fleetCommandPublicKey: join(keys, "fleet-command.pub"),
     serviceKey: (name: string) => join(keys, "services", `${name}.key`),
+    /** The keys of a book's log, mode 0600; and the public one of now, for trust policies and witnesses. */
+    logKeys: (book: BookName) => join(keys, "books", `${book}.json`),
+    logPublicKey: (book: BookName) => join(keys, "books", `${book}.pub`),
     broker: join(data, "broker"),
     directory: join(data, "broker", "directory"),
     /** What the hub saw of access, on its way to the audit book. */

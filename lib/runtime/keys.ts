@@ -15,7 +15,7 @@ export type KeyPair = { privateKey: KeyObject; publicRaw: Buffer; fingerprint: s
 export async function loadOrCreateKey(file: string): Promise<KeyPair> {
   const existing = await readIfThere(file);
   if (existing !== null) return openKey(file, existing);
-  await createOnce(file, newKeyPem());
+  await createOnce(file, exportKey(createKey().privateKey));
   return openKey(file, (await readIfThere(file)) ?? "");
 }
 
@@ -52,18 +52,29 @@ async function readIfThere(file: string): Promise<string | null> {
 
 async function openKey(file: string, pem: string): Promise<KeyPair> {
   try {
-    const key = createPrivateKey(pem);
-    if (key.asymmetricKeyType !== "ed25519") throw new Error(`expected an Ed25519 key, found ${key.asymmetricKeyType}`);
+    const pair = importKey(pem);
     // A copy or a restore may have widened the mode; whoever else could read the key could speak in its name.
     await chmod(file, 0o600);
-    return describe(key);
+    return pair;
   } catch (error) {
     throw unusable("Reading the key", file, error);
   }
 }
 
-function newKeyPem(): string {
-  return generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }) as string;
+/** A private key as PEM (PKCS #8). */
+export function exportKey(privateKey: KeyObject): string {
+  return privateKey.export({ format: "pem", type: "pkcs8" }) as string;
+}
+
+/**
+ * Reads what {@link exportKey} wrote.
+ *
+ * @throws Error when it is no Ed25519 private key.
+ */
+export function importKey(pem: string): KeyPair {
+  const key = createPrivateKey(pem);
+  if (key.asymmetricKeyType !== "ed25519") throw new Error(`expected an Ed25519 key, found ${key.asymmetricKeyType}`);
+  return describe(key);
 }
 
 function describe(privateKey: KeyObject): KeyPair {

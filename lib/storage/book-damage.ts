@@ -1,8 +1,11 @@
+import { type Checkpoint, signedBy } from "../ledger/checkpoint.ts";
 import { leafHash } from "../ledger/hash.ts";
 import type { HeadNote } from "../ledger/head-note.ts";
+import type { VerifierKey } from "../ledger/signed-note.ts";
 import { rangeOf, rootOf } from "../ledger/tree.ts";
+import { decodeKept } from "./checkpoints.ts";
 import { decodeHead, type HeadState } from "./head-state.ts";
-import { HEAD_KEY, keys, readU64, RECORDS } from "./keys.ts";
+import { CHECKPOINTS, HEAD_KEY, keys, readU64, RECORDS } from "./keys.ts";
 import type { ReadNote } from "./note-file.ts";
 import type { Store } from "./store.ts";
 
@@ -13,10 +16,30 @@ import type { Store } from "./store.ts";
  * @param o.note - null where the book has no head note.
  * @returns a sentence that begins with the kind of damage, or null.
  */
-export async function findDamage(o: { store: Store; origin: string; note: ReadNote | null }): Promise<string | null> {
+export async function findDamage(o: Looked): Promise<string | null> {
   const head = decodeHead(o.store.getNow(HEAD_KEY));
   if (head === null) return "index: the bytes of the head are no head";
-  return (await findTailDamage(o.store, head)) ?? findNoteDamage(o, head);
+  const tail = await findTailDamage(o.store, head);
+  if (tail !== null) return tail;
+  const checkpoint = await newestCheckpoint(o.store);
+  return findNoteDamage(o, head, checkpoint) ?? findCheckpointDamage(o, head, checkpoint);
+}
+
+/** `known`: the keys that the log signs with; null for a log without keys. */
+type Looked = { store: Store; origin: string; note: ReadNote | null; known: readonly VerifierKey[] | null };
+
+async function newestCheckpoint(store: Store): Promise<Checkpoint | null> {
+  for await (const [, value] of store.range({ ...CHECKPOINTS, reverse: true, limit: 1 }))
+    return decodeKept(value).checkpoint;
+  return null;
+}
+
+/** What was signed once holds for ever: a book that says something else was put back, or rewritten. */
+function findCheckpointDamage(o: Looked, head: HeadState, checkpoint: Checkpoint | null): string | null {
+  if (checkpoint === null) return null;
+  const { size, root } = checkpoint.head;
+  if (size > head.range.size) return `truncated: a checkpoint counts ${size} records, the store ${head.range.size}`;
+  return findFork(o.store, head, { size, root, whose: "a checkpoint" });
 }
 
 async function findTailDamage(store: Store, head: HeadState): Promise<string | null> {
@@ -39,21 +62,28 @@ export async function reachOf(store: Store, below?: number): Promise<number> {
   return 0;
 }
 
-function findNoteDamage(o: { store: Store; origin: string; note: ReadNote | null }, head: HeadState): string | null {
-  const { note } = o;
+function findNoteDamage(o: Looked, head: HeadState, checkpoint: Checkpoint | null): string | null {
+  const { note, known } = o;
   const { size } = head.range;
   if (note === null) return null;
   if (note === "missing") return size === 0 ? null : `missing: there is no head note for a book of ${size} records`;
   if (note === "unreadable") return "altered: the head note does not read as one";
   if (note.origin !== o.origin) return `altered: the head note is of "${note.origin}", expected "${o.origin}"`;
+  // Before a log has signed anything its note may be from a version that signed none.
+  if (known !== null && checkpoint !== null && !isSignedBy(note, known))
+    return "unsigned: no key of the log signed the head note";
   if (note.size > size) return `truncated: the head note counts ${note.size} records, the store ${size}`;
-  return findFork(o.store, head, note);
+  return findFork(o.store, head, { ...note, whose: "the head note" });
 }
 
-function findFork(store: Store, head: HeadState, note: HeadNote): string | null {
-  const root = note.size === head.range.size ? rootOf(head.range) : rootAt(store, note.size);
-  if (root === null) return `index: the tree over the first ${note.size} records is not whole`;
-  if (!root.equals(note.root)) return `forked: the head note has another root for the first ${note.size} records`;
+function isSignedBy(note: HeadNote, known: readonly VerifierKey[]): boolean {
+  return note.signed !== null && signedBy(note.signed, known).length > 0;
+}
+
+function findFork(store: Store, head: HeadState, said: { size: number; root: Buffer; whose: string }): string | null {
+  const root = said.size === head.range.size ? rootOf(head.range) : rootAt(store, said.size);
+  if (root === null) return `index: the tree over the first ${said.size} records is not whole`;
+  if (!root.equals(said.root)) return `forked: ${said.whose} has another root for the first ${said.size} records`;
   return null;
 }
 

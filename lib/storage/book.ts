@@ -2,11 +2,14 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { BookHead, BookProof, BookRecord, Damage, VerifyReport } from "../contracts/book.ts";
 import { RastroError } from "../contracts/errors.ts";
 import type { BookName } from "../contracts/names.ts";
+import { signCheckpoint } from "../ledger/checkpoint.ts";
 import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
+import { formatHeadNote } from "../ledger/head-note.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
-import { appendLeaf, inclusionPath, rootOf } from "../ledger/tree.ts";
 import { type Finding, type VerifyOutcome, verifyRecords } from "../ledger/verify.ts";
+import { appendLeaf, consistencyPath, inclusionPath, rootOf } from "../ledger/tree.ts";
 import { findDamage, reachOf } from "./book-damage.ts";
+import type { LogSigner } from "./checkpoints.ts";
 import { decodeHead, encodeHead, type HeadState } from "./head-state.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
 import { NoteFile, type ReadNote } from "./note-file.ts";
@@ -28,7 +31,12 @@ export type BookOptions = {
   origin: string;
   /** Path of the head note, outside the store's folder. Left out in memory. */
   headNote?: string;
+  /** Signs the head note. Left out: it stays unsigned, for tests. */
+  signer?: LogSigner;
 };
+
+/** What a book is on disk, as its log's checkpoints say it. */
+export type LogHead = { origin: string; size: number; root: Buffer };
 
 export type VerifyOptions = {
   /** Raw public key of a name, null when it is not known; without it every signature counts as of an unknown key. */
@@ -51,6 +59,7 @@ export class Book {
   readonly damage: string | null;
   readonly #store: Store;
   readonly #note: NoteFile | null;
+  readonly #signer: LogSigner | null;
   readonly #followers: OnAppend[] = [];
   #noted: number;
 
@@ -59,6 +68,7 @@ export class Book {
     this.name = options.name;
     this.origin = options.origin;
     this.#note = note;
+    this.#signer = options.signer ?? null;
     this.#noted = noted;
     this.damage = damage;
   }
@@ -68,10 +78,10 @@ export class Book {
    * {@link Book.damage}. A head note that is behind (a crash before it was written) is brought up to date.
    */
   static async open(options: BookOptions): Promise<Book> {
-    const { store, origin, headNote } = options;
+    const { store, origin, headNote, signer } = options;
     const file = headNote === undefined ? null : new NoteFile(headNote);
     const note = file === null ? null : await file.read();
-    const damage = await findDamage({ store, origin, note });
+    const damage = await findDamage({ store, origin, note, known: signer?.known() ?? null });
     const noted = note !== null && typeof note === "object" ? note.size : -1;
     const book = new Book(options, file, noted, damage);
     if (damage === null) {
@@ -125,13 +135,17 @@ export class Book {
 
   /** Size and root over everything that is on disk. */
   head(): BookHead {
+    const { origin, size, root } = this.logHead();
+    return { book: this.name, origin, size, root: root.toString("hex") };
+  }
+
+  /** As {@link Book.head}, for a checkpoint. */
+  logHead(): LogHead {
     const state = decodeHead(this.#store.getNow(HEAD_KEY));
-    const size = state?.range.size ?? 0;
     return {
-      book: this.name,
       origin: this.origin,
-      size,
-      root: (state === null ? EMPTY_ROOT : rootOf(state.range)).toString("hex"),
+      size: state?.range.size ?? 0,
+      root: state === null ? EMPTY_ROOT : rootOf(state.range),
     };
   }
 
@@ -172,6 +186,28 @@ export class Book {
     }
     const path = inclusionPath(seq, head.size, (level, index) => this.#node(level, index));
     return { record, head, path: path.map((hash) => hash.toString("hex")) };
+  }
+
+  /**
+   * Proof that the book of `first` records is a beginning of the one of `second` (RFC 9162 §2.1.4), in hexadecimal.
+   *
+   * @throws RastroError `unknown_record` for a size that the book does not have, `book_damaged` for a missing node.
+   */
+  consistency(first: number, second: number): string[] {
+    const { size } = this.logHead();
+    if (first > second || second > size) {
+      const message = `Proving from size ${first} to ${second} of the book ${this.name} failed: expected sizes up to ${size}, the smaller first.`;
+      throw new RastroError({ code: "unknown_record", message, field: "second", given: `${first}, ${second}` });
+    }
+    return consistencyPath(first, second, (level, index) => this.#node(level, index)).map((hash) =>
+      hash.toString("hex"),
+    );
+  }
+
+  /** Writes the head note again, with the keys of now. On disk when it resolves. */
+  async signAnew(): Promise<void> {
+    this.#noted = -1;
+    await this.#writeNote();
   }
 
   /** Walks all records and names what does not agree. Other work goes on meanwhile; appends of that time are not covered. */
@@ -230,7 +266,9 @@ export class Book {
     if (this.#note === null) return;
     const { range } = this.#state(this.#store.getNow(HEAD_KEY));
     if (range.size === this.#noted) return;
-    await this.#note.write({ origin: this.origin, size: range.size, root: rootOf(range) });
+    const head = { origin: this.origin, size: range.size, root: rootOf(range) };
+    const text = this.#signer === null ? formatHeadNote(head) : signCheckpoint(head, this.#signer.privateKeys());
+    await this.#note.write(text);
     this.#noted = range.size;
   }
 

@@ -4,6 +4,7 @@
  *
  *   r <u64 seq>                 record, canonical bytes
  *   n <u8 level> <u64 index>    root of a perfect subtree, 32 bytes
+ *   c <u64 size>                u64 ms of its making, then the checkpoint over so many records
  *   d <16-byte event id>        u64 seq
  *   p <name> / <epoch>          u64 last dseq received from that outbox
  *   g <name> / <epoch>          places of that outbox that are missing, JSON
@@ -25,6 +26,7 @@ export const VERIFIED_KEY: Buffer = Buffer.from("m/verified");
 export const keys = {
   record: (seq: number) => numbered(0x72, seq),
   node: nodeKey,
+  checkpoint: (size: number) => numbered(0x63, size),
   id: (id: string) => Buffer.concat([Buffer.from("d"), idBytes(id)]),
   position: (name: string, epoch: string) => Buffer.from(`p${name}/${epoch}`),
   gaps: (name: string, epoch: string) => Buffer.from(`g${name}/${epoch}`),
@@ -44,6 +46,8 @@ export const RECORDS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("r"), lt:
 
 /** The range of what was set apart. */
 export const QUARANTINE: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("q"), lt: Buffer.from("r") };
+/** The range of all checkpoints. */
+export const CHECKPOINTS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("c"), lt: Buffer.from("d") };
 
 /** The range of the positions in all outboxes that were received from. */
 export const POSITIONS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("p"), lt: Buffer.from("q") };

@@ -1,9 +1,6 @@
 import { constants, type FileHandle, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import { formatHeadNote, type HeadNote, parseHeadNote } from "../ledger/head-note.ts";
-
-/** The smallest unit that disks write whole. The file never has another length, so an overwrite changes no metadata. */
-const NOTE_LENGTH = 512;
+import { HEAD_NOTE_LENGTH, type HeadNote, parseHeadNote } from "../ledger/head-note.ts";
 
 /**
  * Linux writes and syncs in one call with this flag. On other systems it promises less than their fdatasync, which is
@@ -43,12 +40,16 @@ export class NoteFile {
     });
   }
 
-  /** Replaces the note; on disk when it resolves. */
-  write(note: HeadNote): Promise<void> {
+  /**
+   * Replaces the note; on disk when it resolves. The file never has another length, so an overwrite changes no metadata.
+   *
+   * @param text - as {@link parseHeadNote} reads it, of at most 512 bytes.
+   */
+  write(text: string): Promise<void> {
     return this.#inTurn(async () => {
-      const bytes = Buffer.from(formatHeadNote(note).padEnd(NOTE_LENGTH, "\n"));
+      const bytes = padded(text);
       this.#handle ??= await this.#openOrMake(bytes);
-      await this.#handle.write(bytes, 0, NOTE_LENGTH, 0);
+      await this.#handle.write(bytes, 0, HEAD_NOTE_LENGTH, 0);
       if (!SYNCS_ITSELF) await this.#handle.datasync();
     });
   }
@@ -83,6 +84,13 @@ export class NoteFile {
     this.#last = turn.catch(() => undefined);
     return turn;
   }
+}
+
+function padded(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  if (length > HEAD_NOTE_LENGTH)
+    throw new RangeError(`Writing a head note failed: it has ${length} bytes, expected 512.`);
+  return Buffer.concat([Buffer.from(text), Buffer.alloc(HEAD_NOTE_LENGTH - length, "\n")]);
 }
 
 /** Makes a new name in a folder durable. Windows has no such call and needs none. */

@@ -1,14 +1,18 @@
+import { publishCheckpoints } from "../../lib/messaging/checkpoint-publisher.ts";
 import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
 import type { Link } from "../../lib/messaging/link.ts";
 import { keysOf, type Principals } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
+import type { LogKeys } from "../../lib/runtime/log-keys.ts";
 import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { bookQueries } from "../../lib/storage/book-queries.ts";
+import { Checkpoints } from "../../lib/storage/checkpoints.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
+import { logQueries } from "../../lib/storage/log-queries.ts";
 import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
@@ -25,8 +29,8 @@ export type AuditOptions = {
   principals: Principals;
   personKeys: KeysOfPeople;
   self: ServiceSelf;
-  /** Names the book for good. */
-  origin: string;
+  /** Name the book for good and sign its checkpoints. */
+  logKeys: LogKeys;
   headNote?: string;
   /** Wall time "HH:MM" of the nightly verification, in `self.tz`. */
   verifyAt: string;
@@ -62,8 +66,16 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   const { onRefused } = refusals;
 
   await principals.whenLoaded();
+  const checkpoints = await Checkpoints.open({
+    store: o.store,
+    head: () => book.logHead(),
+    signer: o.logKeys,
+    now: self.now,
+  });
+  const publisher =
+    book.damage === null ? publishCheckpoints({ link, book: "audit", checkpoints, log, now: self.now }) : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, roleOf, onRefused) : null;
-  const handlers = handlersOf(o, book, verification);
+  const handlers = handlersOf(o, { book, checkpoints, verification, bookOwnAct });
   await serve({ link, service: "audit", principals, handlers, onRefused, now: self.now, log });
   const stopNights = verifyNightly({ at: o.verifyAt, tz: self.tz, verification, log });
 
@@ -77,6 +89,7 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
     },
     async close() {
       await stopNights();
+      await publisher?.stop();
       await receiver?.close();
       await refusals.close();
       await book.close();
@@ -84,8 +97,10 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   };
 }
 
-async function openBook({ store, origin, headNote, log }: AuditOptions): Promise<Book> {
-  const book = await Book.open({ store, name: "audit", origin, ...(headNote !== undefined && { headNote }) });
+async function openBook({ store, logKeys, headNote, log }: AuditOptions): Promise<Book> {
+  const { origin } = logKeys;
+  const note = headNote === undefined ? {} : { headNote };
+  const book = await Book.open({ store, name: "audit", origin, signer: logKeys, ...note });
   if (book.damage !== null)
     log.error({ damage: book.damage }, "the book is damaged: it is shown and verified, and takes no records");
   return book;
@@ -117,12 +132,18 @@ function takeInEvents(
   return receiveEvents({ link, book: "audit", ...intake, onRefused, log });
 }
 
-function handlersOf(o: AuditOptions, book: Book, verification: Verification): Handlers<"audit"> {
+function handlersOf(
+  o: AuditOptions,
+  parts: { book: Book; checkpoints: Checkpoints; verification: Verification; bookOwnAct: BookOwnAct },
+): Handlers<"audit"> {
+  const { book, verification } = parts;
+  const { personKeys, newId, logKeys, self } = o;
   const queries = bookQueries(book, { keyOf: keysOf(o.principals) });
   const nameOf = (sub: string) => o.principals.bySub(sub)?.name ?? null;
   return {
     ...queries,
     ...quarantineQueries({ store: o.store, book }),
+    ...logQueries({ ...parts, keys: logKeys, personKeys, tell: parts.bookOwnAct, newId, now: self.now, tz: self.tz }),
     ...createShowHandlers({ queries, nameOf, readReason: createReasonReader(o.personKeys) }),
     "book-verify": (_body, caller, report) =>
       verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, report),

@@ -59,6 +59,9 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "command.refused": machine,
   "witness.offered": machine,
   "book.verified": service("production", "audit"),
+  "log-key.rotated": service("production", "audit"),
+  "log-key.retired": service("production", "audit"),
+  "checkpoint.anchored": service("audit"),
 };
 
 /** Whether this sender may tell the book of this, in the name of this actor. */

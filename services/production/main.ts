@@ -9,6 +9,7 @@ import { watchAlarms } from "../../lib/runtime/alarms.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
+import { openLogKeys } from "../../lib/runtime/log-keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
@@ -60,7 +61,7 @@ async function start(context: ProcessContext): Promise<void> {
       tz: settings.tz,
       now,
     },
-    origin: `${plant.id}/${NAME}`,
+    logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
     sign: createSigner(key.privateKey),
     headNote: folders.headNote(NAME),
     newId,

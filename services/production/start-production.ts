@@ -1,15 +1,19 @@
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import type { Link } from "../../lib/messaging/link.ts";
+import { publishCheckpoints } from "../../lib/messaging/checkpoint-publisher.ts";
 import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
 import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
 import { keysOf, type Principals } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
+import type { LogKeys } from "../../lib/runtime/log-keys.ts";
 import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { bookQueries } from "../../lib/storage/book-queries.ts";
+import { Checkpoints } from "../../lib/storage/checkpoints.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
+import { logQueries } from "../../lib/storage/log-queries.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
@@ -36,8 +40,8 @@ export type ProductionOptions = {
   self: ServiceSelf;
   /** As `self.sign`, which need not answer at once: for what comes by the thousand. */
   sign: (bytes: Uint8Array) => string | Promise<string>;
-  /** Names the book for good. */
-  origin: string;
+  /** Name the book for good and sign its checkpoints. */
+  logKeys: LogKeys;
   headNote?: string;
   newId: () => string;
   random: (bytes: number) => Buffer;
@@ -87,8 +91,16 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     outbox,
     onFault: (error) => o.log.error({ err: error }, "pruning the outbox failed"),
   });
+  const checkpoints = await Checkpoints.open({
+    store: o.store,
+    head: () => book.logHead(),
+    signer: o.logKeys,
+    now: o.self.now,
+  });
+  const publisher =
+    book.damage === null ? publishCheckpoints({ ...o, book: "production", checkpoints, now: o.self.now }) : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, onRefused) : null;
-  const handlers = noteRefusals("production", handlersOf(o, book, tell), onRefused);
+  const handlers = noteRefusals("production", handlersOf(o, book, checkpoints, tell), onRefused);
   await serve({
     link: o.link,
     service: "production",
@@ -108,6 +120,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     },
     async close() {
       stopPruning();
+      await publisher?.stop();
       await receiver?.close();
       await refusals.close();
       await sender.stop();
@@ -116,8 +129,10 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   };
 }
 
-async function openBook({ store, origin, headNote, log }: ProductionOptions): Promise<Book> {
-  const book = await Book.open({ store, name: "production", origin, ...(headNote !== undefined && { headNote }) });
+async function openBook({ store, logKeys, headNote, log }: ProductionOptions): Promise<Book> {
+  const { origin } = logKeys;
+  const note = headNote === undefined ? {} : { headNote };
+  const book = await Book.open({ store, name: "production", origin, signer: logKeys, ...note });
   if (book.damage !== null)
     log.error({ damage: book.damage }, "the book is damaged: it is read and verified, and takes no records");
   return book;
@@ -148,13 +163,14 @@ function takeInEvents(o: ProductionOptions, book: Book, onRefused: (refused: Ref
   return receiveEvents({ link, book: "production", ...intake, onRefused, log });
 }
 
-function handlersOf(o: ProductionOptions, book: Book, tell: Tell): Handlers<"production"> {
+function handlersOf(o: ProductionOptions, book: Book, checkpoints: Checkpoints, tell: Tell): Handlers<"production"> {
   const { store, principals, personKeys, self, sign, newId } = o;
   const views = openViews(store);
   const keyOf = keysOf(principals);
   return {
     ...bookQueries(book, { keyOf }),
     ...quarantineQueries({ store, book }),
+    ...logQueries({ book, checkpoints, keys: o.logKeys, personKeys, tell, newId, now: self.now, tz: self.tz }),
     ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),
     ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
     async "book-verify"(_body, caller, onProgress) {

@@ -7,6 +7,7 @@ import { RastroError } from "../../lib/contracts/errors.ts";
 import { Receipt } from "../../lib/contracts/events.ts";
 import { type Link, openLink } from "../../lib/messaging/link.ts";
 import { createRequester } from "../../lib/messaging/request-client.ts";
+import { openLogKeys } from "../../lib/runtime/log-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { Store } from "../../lib/storage/store.ts";
@@ -153,6 +154,7 @@ describe(`crash test, ${ROUNDS} rounds, seed ${SEED}`, () => {
         store,
         name,
         origin: `${plantId}/${name}`,
+        signer: await openLogKeys({ folders: plant.folders, book: name, plant: plantId }),
         headNote: plant.folders.headNote(name),
       });
       expect(book.damage, `${folder} when it was opened`).toBeNull();

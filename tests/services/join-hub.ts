@@ -10,6 +10,7 @@ import type { BookName } from "../../lib/contracts/names.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import { Store } from "../../lib/storage/store.ts";
 import type { Keyed, TestHub } from "../support/hub.ts";
+import { logKeysOf } from "../support/log-keys.ts";
 import { SILENT } from "../support/silent.ts";
 
 /* What the tests of services connect to a real hub: a service's own parts, a person who asks, a machine that reports. */
@@ -38,7 +39,7 @@ export async function joinAsService(hub: TestHub, service: Keyed, store: Store) 
       now,
     },
     sign: async (bytes: Uint8Array) => sign(privateKey, bytes),
-    origin: `${hub.plant}/${service.name}`,
+    logKeys: logKeysOf(`${hub.plant}/${service.name}`),
     newId: v7,
     random: randomBytes,
     log: SILENT,

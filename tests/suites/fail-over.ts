@@ -15,6 +15,7 @@ import { type Audit, startAudit } from "../../services/audit/start-audit.ts";
 import { type Production, startProduction } from "../../services/production/start-production.ts";
 import { CONTROL_NOT_RUN } from "../conformance/brokers.ts";
 import { temporaryFolder } from "../support/folder.ts";
+import { logKeysOf } from "../support/log-keys.ts";
 import { SILENT } from "../support/silent.ts";
 import type { FLOW_BROKERS, FlowBroker, Member, Users } from "./flow-brokers.ts";
 
@@ -164,7 +165,7 @@ export function failOverSuite({ name, start }: (typeof FLOW_BROKERS)[number]): v
         principals: principals(),
         personKeys: { of: async () => null },
         self: { name, app: `${name}@test`, sign: signBytes, key: key.fingerprint, tz: "UTC", now: Date.now },
-        origin: `plant-test/${name}`,
+        logKeys: logKeysOf(`plant-test/${name}`),
         headNote: join(folder, `${name}.note`),
         newId,
         random: randomBytes,

@@ -49,7 +49,10 @@ describe("who may tell audit of what", () => {
   });
 
   it.each([
-    ["production", ["record.booked", "request.refused", "message.refused", "book.verified"]],
+    [
+      "production",
+      ["record.booked", "request.refused", "message.refused", "book.verified", "log-key.rotated", "log-key.retired"],
+    ],
     [
       "fleet",
       [
