@@ -11,6 +11,7 @@ import { type Link, openLink } from "../../lib/messaging/link.ts";
 import { createDirectoryClient, type DirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { readRunFile } from "../../lib/runtime/run-files.ts";
 import { readSettings, type Settings } from "../../lib/runtime/settings.ts";
+import { HUB_NODE_OPTIONS } from "../stack/plan.ts";
 import { startChild, stopChild } from "./child.ts";
 
 const log = pino({ level: "silent" });
@@ -66,7 +67,7 @@ export async function startBenchPlant(
     for (const main of [HUB, ...mains]) {
       const child =
         main === HUB
-          ? await startChild(main, { ...environment, ...o.hubEnvironment }, [], o.hubCore ?? null)
+          ? await startChild(main, { ...environment, ...o.hubEnvironment }, HUB_NODE_OPTIONS, o.hubCore ?? null)
           : await startChild(main, environment);
       undo.push(() => stopChild(child));
       pids[main] = child.pid ?? 0;

@@ -8,7 +8,7 @@ import type { Plan } from "./plan.ts";
  */
 export function createLauncher(o: { root: string; env: NodeJS.ProcessEnv }): (plan: Plan) => ChildProcess {
   return (plan) =>
-    spawn(process.execPath, [join(o.root, plan.main)], {
+    spawn(process.execPath, [...(plan.nodeOptions ?? []), join(o.root, plan.main)], {
       env: o.env,
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       detached: process.platform !== "win32",
