@@ -48,6 +48,10 @@ export const ERROR_CODES = {
   store_newer: "the data folder was written by a newer version",
   book_damaged: "the book does not agree with itself; it takes no further records",
   copy_unproven: "the copy of a book has not proven what is known to have been in it, or it has diverged",
+  backup_damaged: "the backup does not agree with itself",
+  backup_format: "the backup was written in another format",
+  older_backup: "the backup is older than what is known of the book, or of another history",
+  unknown_backup: "no backup of this name is there",
   internal: "a fault in Rastro itself",
 } as const;
 

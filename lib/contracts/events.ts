@@ -76,6 +76,10 @@ export const EVENT_OWNERS = {
   "log-key.rotated": "audit",
   "log-key.retired": "audit",
   "checkpoint.anchored": "audit",
+  "book.restored": "receiver",
+  "record.rebooked": "audit",
+  "backup.made": "audit",
+  "store.restored": "audit",
 } as const satisfies Record<string, BookName | "receiver">;
 
 export type EventType = keyof typeof EVENT_OWNERS;

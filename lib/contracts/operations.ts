@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BackupName, BackupReport, BackupRow } from "./backup.ts";
 import { BookHead, BookProof, BookRecord, VerifyReport } from "./book.ts";
 import { CommandArgs, CommandName, CommandRow, CommandView, TIMEOUT_MAXIMUM_MS, VALID_MAXIMUM_MS } from "./commands.ts";
 import type { PersonProfile, ServiceName } from "./directory.ts";
@@ -113,6 +114,17 @@ const bookOperations = {
   "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
 } as const satisfies Record<string, Operation>;
 
+/** What every service answers about the backups of its own store. The hub's stores are backed up over the directory's HTTP. */
+const backupOperations = {
+  "backup-create": { profiles: ["administrator"], request: z.strictObject({}), response: BackupReport },
+  "backup-list": { profiles: ["administrator"], request: z.strictObject({}), response: z.array(BackupRow) },
+  "backup-verify": {
+    profiles: ["administrator"],
+    request: z.strictObject({ name: BackupName }),
+    response: BackupReport,
+  },
+} as const satisfies Record<string, Operation>;
+
 /**
  * Every operation that a person can ask a service for: who may, what goes in, what comes out. The service checks the
  * profile and parses the body by this table; the command line and the console use the same schemas.
@@ -120,6 +132,7 @@ const bookOperations = {
 export const OPERATIONS = {
   production: {
     ...bookOperations,
+    ...backupOperations,
     "entry-add": {
       profiles: WRITERS,
       /** `id` is made by whoever asks, so that asking again books once. */
@@ -179,6 +192,7 @@ export const OPERATIONS = {
   },
   audit: {
     ...bookOperations,
+    ...backupOperations,
     "audit-tail": {
       profiles: AUDITORS,
       request: z.strictObject({ limit: z.int().min(1).max(200).default(20), before: Count.nullable().default(null) }),
@@ -208,6 +222,7 @@ export const OPERATIONS = {
     },
   },
   fleet: {
+    ...backupOperations,
     "machine-list": { profiles: READERS, request: z.strictObject({}), response: z.array(MachineRow) },
     "machine-show": { profiles: READERS, request: z.strictObject({ id: Segment }), response: MachineRow },
     "command-send": {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { StoreName } from "../contracts/backup.ts";
 import type { BookName } from "../contracts/names.ts";
 
 /** Every path below the data folder. Nothing else in the project spells one out. */
@@ -67,6 +68,13 @@ export function foldersOf(data: string) {
     /** The plant's authority as this agent was given it when it joined: by it alone it knows the hub over TLS. */
     agentPinnedAuthority: (machine: string) => join(data, "agents", machine, "ca.crt"),
     agentOutbox: (machine: string) => join(data, "agents", machine, "outbox"),
+    /** Backups, unless the settings name another folder. */
+    backups: join(data, "backups"),
+    /** What a restore left for the service of a store to put on record at its next start. */
+    restoredMark: (store: StoreName) => join(data, "restored", `${store}.json`),
+    /** What a restore found in place and moved out of the way. */
+    aside: (store: StoreName, at: number) =>
+      join(data, "aside", `${store}-${new Date(at).toISOString().replaceAll(/[-:.]/g, "")}`),
     run: join(data, "run"),
     /** Held by the stack as long as it runs, so that a second one on the same folder is told so. */
     stackLock: join(data, "run", "stack.lock"),

@@ -1,11 +1,12 @@
 import { hostname } from "node:os";
 import { isIP } from "node:net";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import { LOCAL_ADMIN, Password, SERVICE_NAMES } from "../contracts/directory.ts";
 import { ConnectionLimitsText, type GivenConnectionLimits } from "../contracts/connection-limits.ts";
 import { RastroError } from "../contracts/errors.ts";
 import { Segment } from "../contracts/names.ts";
+import { foldersOf } from "./folders.ts";
 import { type ViewRates, ViewRatesText } from "../contracts/view-rates.ts";
 
 /** What a process was told by its environment, checked. Ports of 0 ask the system for a free one. */
@@ -60,6 +61,17 @@ export type Settings = {
   tz: string;
   /** Wall time in `tz` at which the audit book is verified each night: "02:00". */
   verifyAt: string;
+  backups: {
+    /** Where backups go, one folder a store; those of the keys of people to a folder of their own. Absolute paths. */
+    folder: string;
+    keysFolder: string;
+    /** Wall time in `tz` at which every store is backed up each day; null for never. */
+    at: string | null;
+    /** How many of a store are kept, how long, and how long those of the keys of people. */
+    count: number;
+    ageMs: number;
+    keysAgeMs: number;
+  };
   logLevel: z.infer<typeof LogLevel>;
 };
 
@@ -149,6 +161,15 @@ const Variables = z.object({
     .string()
     .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, "a time of day from 00:00 to 23:59")
     .default("02:00"),
+  RASTRO_BACKUP_AT: z
+    .string()
+    .regex(/^(?:off|(?:[01]\d|2[0-3]):[0-5]\d)$/, "a time of day from 00:00 to 23:59, or off")
+    .default("01:00"),
+  RASTRO_BACKUP_FOLDER: z.string().optional(),
+  RASTRO_BACKUP_KEYS_FOLDER: z.string().optional(),
+  RASTRO_BACKUP_KEEP: whole("backups", 1, 10_000).default(30),
+  RASTRO_BACKUP_KEEP_DAYS: whole("days", 1, 36_500).default(90),
+  RASTRO_BACKUP_KEYS_KEEP_DAYS: whole("days", 1, 36_500).default(14),
   RASTRO_LOG_LEVEL: LogLevel.default("info"),
 });
 
@@ -198,7 +219,20 @@ export function readSettings(environment: Environment): Settings {
     hostId: variables.RASTRO_HOST_ID ?? null,
     tz: variables.RASTRO_TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     verifyAt: variables.RASTRO_VERIFY_AT,
+    backups: backupsOf(variables),
     logLevel: variables.RASTRO_LOG_LEVEL,
+  };
+}
+
+function backupsOf(variables: z.infer<typeof Variables>): Settings["backups"] {
+  const folder = resolve(variables.RASTRO_BACKUP_FOLDER ?? foldersOf(resolve(variables.RASTRO_DATA)).backups);
+  return {
+    folder,
+    keysFolder: resolve(variables.RASTRO_BACKUP_KEYS_FOLDER ?? join(folder, "people-keys")),
+    at: variables.RASTRO_BACKUP_AT === "off" ? null : variables.RASTRO_BACKUP_AT,
+    count: variables.RASTRO_BACKUP_KEEP,
+    ageMs: variables.RASTRO_BACKUP_KEEP_DAYS * 24 * HOUR,
+    keysAgeMs: variables.RASTRO_BACKUP_KEYS_KEEP_DAYS * 24 * HOUR,
   };
 }
 

@@ -6,16 +6,25 @@ export type Operation = { type: "put"; key: Buffer; value: Buffer } | { type: "d
 
 export type KeyRange = { gte: Buffer; lt: Buffer; reverse?: boolean; limit?: number };
 
+/** The rows of one moment, while it is open. */
+export interface View {
+  close(): Promise<void>;
+}
+
 /** The part of abstract-level that a store needs; LevelDB, memory and the faulty ones of tests satisfy it. */
 export interface Database {
   open(): Promise<void>;
   close(): Promise<void>;
   get(key: Buffer): Promise<Buffer | undefined>;
-  getSync(key: Buffer): Buffer | undefined;
+  getSync(key: Buffer, options?: { snapshot?: View }): Buffer | undefined;
   getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]>;
   /** All or nothing; on disk when it resolves. */
   batch(operations: Operation[], options: { sync: true }): Promise<void>;
-  iterator(range: KeyRange): { nextv(size: number): Promise<[Buffer, Buffer][]>; close(): Promise<void> };
+  snapshot(): View;
+  iterator(range: KeyRange & { snapshot?: View }): {
+    nextv(size: number): Promise<[Buffer, Buffer][]>;
+    close(): Promise<void>;
+  };
 }
 
 const ENCODING = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;

@@ -92,30 +92,46 @@ function takeIn(tx: Tx, arrival: Arrival, raw: unknown, checked: Checked, dseq: 
   if (arrival.resendFrom !== null) return null;
   const { o, batch, from } = arrival;
   const verdict = checked.ok ? compareWithBook(tx, o.book, checked) : checked;
-  if ("receipt" in verdict) return verdict.receipt;
   const standing = standingOf(tx, from.name, batch, dseq);
   if (standing.kind === "beyond") {
+    if ("receipt" in verdict) return verdict.receipt;
     arrival.resendFrom = standing.last + 1;
     return null;
   }
   if (standing.kind === "gap") bookGap(tx, arrival, standing);
-  const receipt = verdict.ok
-    ? bookInTurn(tx, arrival, raw, verdict, standing)
-    : setApart(tx, arrival, raw, verdict.code, verdict.message);
+  // A duplicate takes up its place too: an outbox that was restored tells what is booked again under a new epoch.
+  const receipt = "receipt" in verdict ? verdict.receipt : bookOrSetApart(tx, arrival, raw, verdict, standing);
   if (dseq !== null && (standing.kind === "next" || standing.kind === "gap")) advance(tx, from.name, batch.epoch, dseq);
   return receipt;
 }
 
+function isSameEvent(booked: Event, event: Event, text: string): boolean {
+  return canonicalText(booked) === text || withoutPlace(booked) === withoutPlace(event);
+}
+
+function withoutPlace(event: Event): string {
+  return canonicalText({ ...event, src: { ...event.src, outbox: null } });
+}
+
+function bookOrSetApart(tx: Tx, arrival: Arrival, raw: unknown, verdict: Checked, standing: Standing): Receipt {
+  return verdict.ok
+    ? bookInTurn(tx, arrival, raw, verdict, standing)
+    : setApart(tx, arrival, raw, verdict.code, verdict.message);
+}
+
 type Trusted = Extract<Checked, { ok: true }>;
 
-/** An id that is in the book already: the same bytes get their receipt again, others are a conflict. */
+/**
+ * An id that is in the book already: the same event gets its receipt again, another one is a conflict. Its place in an
+ * outbox is left out of the comparison: see {@link renewOutboxes}.
+ */
 function compareWithBook(tx: Tx, book: Book, checked: Trusted): Checked | { receipt: Receipt } {
   const { event, text } = checked;
   const seq = book.find(event.id, tx);
   if (seq === undefined) return checked;
   const record = book.open(seq, tx);
   const leaf = book.leafAt(seq, tx);
-  if (record !== undefined && leaf !== undefined && canonicalText(record.event) === text) {
+  if (record !== undefined && leaf !== undefined && isSameEvent(record.event as Event, event, text)) {
     return { receipt: receiptFor(event.id, book.name, { seq, leaf }, record.added) };
   }
   return {

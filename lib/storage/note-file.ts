@@ -1,6 +1,7 @@
 import { constants, type FileHandle, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { HEAD_NOTE_LENGTH, type HeadNote, parseHeadNote } from "../ledger/head-note.ts";
+import { syncFolder } from "./sync-folder.ts";
 
 /**
  * Linux writes and syncs in one call with this flag. On other systems it promises less than their fdatasync, which is
@@ -91,15 +92,4 @@ function padded(text: string): Buffer {
   if (length > HEAD_NOTE_LENGTH)
     throw new RangeError(`Writing a head note failed: it has ${length} bytes, expected 512.`);
   return Buffer.concat([Buffer.from(text), Buffer.alloc(HEAD_NOTE_LENGTH - length, "\n")]);
-}
-
-/** Makes a new name in a folder durable. Windows has no such call and needs none. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -3,6 +3,7 @@ import { RastroError } from "../contracts/errors.ts";
 import { type Database, type KeyRange, openLevel, openMemory, type Operation } from "./database.ts";
 import { Group, type Tx } from "./group.ts";
 import { FORMAT_KEY, STORE_FORMAT } from "./keys.ts";
+import { StoreSnapshot } from "./snapshot.ts";
 
 export type { KeyRange } from "./database.ts";
 export type { Tx } from "./group.ts";
@@ -149,6 +150,11 @@ export class Store {
     } finally {
       await iterator.close();
     }
+  }
+
+  /** What is on disk now, to be read at leisure while other things are written. */
+  snapshot(): StoreSnapshot {
+    return new StoreSnapshot(this.#database);
   }
 
   /** Takes no more writes, waits for those that it has taken, and closes the database. */

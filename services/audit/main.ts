@@ -11,6 +11,8 @@ import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { openLogKeys } from "../../lib/runtime/log-keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
+import { backupOptionsOf } from "../../lib/runtime/backup-places.ts";
+import { daily } from "../../lib/runtime/daily.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
@@ -31,6 +33,7 @@ async function start(context: ProcessContext): Promise<void> {
   const directoryKey = await readPublicKey(folders.directoryPublicKey);
   const token = createTokens({ name: NAME, plant: plant.id, privateKey: key.privateKey, now, random });
 
+  const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
   const store = await Store.openFolder(folders.bookStore(NAME));
   context.onStop(() => store.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
@@ -58,10 +61,13 @@ async function start(context: ProcessContext): Promise<void> {
     logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
     headNote: folders.headNote(NAME),
     verifyAt: settings.verifyAt,
+    backups,
     newId,
     log,
   });
   context.onStop(() => audit.close());
+  const backUp = () => audit.backups.createAll("schedule");
+  context.onStop(daily({ at: settings.backups.at, tz: settings.tz, work: backUp }));
   for (const [name, check] of Object.entries(audit.checks)) health.check(name, check);
   health.metrics.add(...bookFigures(audit.book), ...storeFigures({ [NAME]: store }));
 }

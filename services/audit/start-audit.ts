@@ -7,6 +7,10 @@ import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import type { LogKeys } from "../../lib/runtime/log-keys.ts";
 import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
+import type { Backups } from "../../lib/storage/backup/backups.ts";
+import { backupHandlers } from "../../lib/storage/backup/handlers.ts";
+import { recordRestored } from "../../lib/storage/backup/restored-book.ts";
+import { type BackupOptions, createServiceBackups } from "../../lib/storage/backup/service-backups.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { Checkpoints } from "../../lib/storage/checkpoints.ts";
@@ -32,6 +36,7 @@ export type AuditOptions = {
   /** Name the book for good and sign its checkpoints. */
   logKeys: LogKeys;
   headNote?: string;
+  backups: BackupOptions;
   /** Wall time "HH:MM" of the nightly verification, in `self.tz`. */
   verifyAt: string;
   newId: () => string;
@@ -41,6 +46,7 @@ export type AuditOptions = {
 export type Audit = {
   book: Book;
   verification: Verification;
+  backups: Backups;
   checks: Record<string, Check>;
   /** Finishes what it has begun. Store and link stay the caller's to close. */
   close(): Promise<void>;
@@ -65,7 +71,9 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   });
   const { onRefused } = refusals;
 
+  const backups = backupsOf(o, bookOwnAct);
   await principals.whenLoaded();
+  await recordRestored({ ...o, book });
   const checkpoints = await Checkpoints.open({
     store: o.store,
     head: () => book.logHead(),
@@ -75,17 +83,19 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   const publisher =
     book.damage === null ? publishCheckpoints({ link, book: "audit", checkpoints, log, now: self.now }) : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, roleOf, onRefused) : null;
-  const handlers = handlersOf(o, { book, checkpoints, verification, bookOwnAct });
+  const handlers = handlersOf(o, { book, checkpoints, verification, backups, bookOwnAct });
   await serve({ link, service: "audit", principals, handlers, onRefused, now: self.now, log });
   const stopNights = verifyNightly({ at: o.verifyAt, tz: self.tz, verification, log });
 
   return {
     book,
     verification,
+    backups,
     checks: {
       hub: () => link.connected || "not connected to the hub",
       book: () => book.damage === null || `the book takes no records: ${book.damage}`,
       verification: () => verification.last() ?? true,
+      backup: () => backups.fault() ?? true,
     },
     async close() {
       await stopNights();
@@ -104,6 +114,12 @@ async function openBook({ store, logKeys, headNote, log }: AuditOptions): Promis
   if (book.damage !== null)
     log.error({ damage: book.damage }, "the book is damaged: it is shown and verified, and takes no records");
   return book;
+}
+
+function backupsOf({ store, logKeys, self, newId, log, backups: options }: AuditOptions, tell: BookOwnAct): Backups {
+  const { origin } = logKeys;
+  const onFault = (error: unknown) => log.error({ err: error }, "a backup failed, or could not be put on record");
+  return createServiceBackups({ name: "audit", store, origin, options, self, newId, tell, onFault });
 }
 
 function verificationOf(o: AuditOptions, book: Book, bookOwnAct: BookOwnAct): Verification {
@@ -134,7 +150,13 @@ function takeInEvents(
 
 function handlersOf(
   o: AuditOptions,
-  parts: { book: Book; checkpoints: Checkpoints; verification: Verification; bookOwnAct: BookOwnAct },
+  parts: {
+    book: Book;
+    checkpoints: Checkpoints;
+    verification: Verification;
+    backups: Backups;
+    bookOwnAct: BookOwnAct;
+  },
 ): Handlers<"audit"> {
   const { book, verification } = parts;
   const { personKeys, newId, logKeys, self } = o;
@@ -142,6 +164,7 @@ function handlersOf(
   const nameOf = (sub: string) => o.principals.bySub(sub)?.name ?? null;
   return {
     ...queries,
+    ...backupHandlers(parts.backups, "audit"),
     ...quarantineQueries({ store: o.store, book }),
     ...logQueries({ ...parts, keys: logKeys, personKeys, tell: parts.bookOwnAct, newId, now: self.now, tz: self.tz }),
     ...createShowHandlers({ queries, nameOf, readReason: createReasonReader(o.personKeys) }),

@@ -62,6 +62,9 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "log-key.rotated": service("production", "audit"),
   "log-key.retired": service("production", "audit"),
   "checkpoint.anchored": service("audit"),
+  "record.rebooked": service("production"),
+  "backup.made": either(directory, service("production", "audit", "fleet")),
+  "store.restored": either(directory, service("fleet")),
 };
 
 /** Whether this sender may tell the book of this, in the name of this actor. */

@@ -6,7 +6,12 @@ import { openLink } from "../../lib/messaging/link.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
 import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
+import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
+import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
+import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
+import { backupOptionsOf } from "../../lib/runtime/backup-places.ts";
+import { daily } from "../../lib/runtime/daily.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { storeFigures } from "../../lib/storage/figures.ts";
@@ -28,14 +33,23 @@ async function start(context: ProcessContext): Promise<void> {
   const directoryKey = await readPublicKey(folders.directoryPublicKey);
   const token = createTokens({ name: NAME, plant: plant.id, privateKey: key.privateKey, now, random });
 
+  const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
   const store = await Store.openFolder(folders.fleet);
   context.onStop(() => store.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
   const link = openLink({ url: settings.brokerUrl, name: NAME, ca, password: token, log, random });
   context.onStop(() => link.close());
 
+  const personKeys = createPersonKeys({
+    directory: () => createDirectoryClient({ url: directoryUrlOf(settings) }),
+    bearer: () => ({ name: NAME, token: token() }),
+    now,
+  });
+
   const fleet = await startFleet({
     store,
+    personKeys,
+    backups,
     link,
     principals: followPrincipals({ link, directoryKey, log }),
     self: {
@@ -52,6 +66,8 @@ async function start(context: ProcessContext): Promise<void> {
     log,
   });
   context.onStop(() => fleet.close());
+  const backUp = () => fleet.backups.createAll("schedule");
+  context.onStop(daily({ at: settings.backups.at, tz: settings.tz, work: backUp }));
   for (const [name, check] of Object.entries(fleet.checks)) health.check(name, check);
   health.metrics.add(...storeFigures({ [NAME]: store }));
 }

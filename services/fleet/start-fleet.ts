@@ -7,8 +7,13 @@ import { type After, after as systemAfter } from "../../lib/messaging/timing.ts"
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import { recordRefusals } from "../../lib/runtime/refusal-event.ts";
+import type { Backups } from "../../lib/storage/backup/backups.ts";
+import { backupHandlers } from "../../lib/storage/backup/handlers.ts";
+import { tellRestored } from "../../lib/storage/backup/restored-store.ts";
+import { type BackupOptions, createServiceBackups } from "../../lib/storage/backup/service-backups.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
+import type { KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import { startCommands } from "./commands/start-commands.ts";
@@ -21,6 +26,8 @@ export type FleetOptions = {
   store: Store;
   link: Link;
   principals: Principals;
+  personKeys: KeysOfPeople;
+  backups: BackupOptions;
   self: ServiceSelf;
   /** Signs commands, with the key for that alone. */
   signCommand: (bytes: Uint8Array) => string;
@@ -32,6 +39,7 @@ export type FleetOptions = {
 
 export type Fleet = {
   register: Register;
+  backups: Backups;
   checks: Record<string, Check>;
   /** Finishes what it has begun. Store and link stay the caller's to close. */
   close(): Promise<void>;
@@ -44,16 +52,29 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
   const outbox = await Outbox.open({ store, book: "audit", name, app, sign, random, now });
   const register = await openRegister({ store, outbox, newId, now, tz });
   const signs = createSignsOfLife(now);
+  const tell = (draft: EventDraft) => store.write((tx) => void outbox.stage(tx, draft));
   const refusals = recordRefusals({
     names: principals,
     service: self,
     newId,
-    tell: (draft: EventDraft) => store.write((tx) => void outbox.stage(tx, draft)),
+    tell,
     onFault: (error) => log.error({ err: error }, "a refusal could not be put on record"),
   });
   const { onRefused } = refusals;
 
+  const backups = createServiceBackups({
+    name: "fleet",
+    store,
+    origin: null,
+    options: o.backups,
+    self,
+    newId,
+    tell,
+    onFault: (error) => log.error({ err: error }, "a backup failed, or could not be put on record"),
+  });
+
   await principals.whenLoaded();
+  await tellRestored({ store, outbox, tz, keys: o.personKeys, backups: o.backups });
   const sender = createOutboxSender({ link, outbox, owner: { kind: "services", name }, log, now });
   sender.start();
   const stopPruning = pruneRegularly({
@@ -78,12 +99,16 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
   const { onPresence } = commands;
   await watchPresence({ link, principals, register, signs, now, after, onPresence, onRefused, log });
   const machines = createMachineHandlers({ machines: () => principals.all(), register, signs, now });
-  const handlers = { ...machines, ...commands.handlers };
+  const handlers = { ...machines, ...commands.handlers, ...backupHandlers(backups, "fleet") };
   await serve({ link, service: "fleet", principals, handlers, onRefused, now, log });
 
   return {
     register,
-    checks: { hub: () => link.connected || "not connected to the hub" },
+    backups,
+    checks: {
+      hub: () => link.connected || "not connected to the hub",
+      backup: () => backups.fault() ?? true,
+    },
     async close() {
       stopPruning();
       commands.close();

@@ -1,14 +1,24 @@
 import type { Event, EventDraft } from "../../lib/contracts/events.ts";
+import { sha256 } from "../../lib/ledger/hash.ts";
 import type { LedgerRecord } from "../../lib/ledger/record.ts";
+import type { Restoration } from "../../lib/storage/backup/restored-book.ts";
 import type { Booked } from "./entry-state.ts";
 
 /**
  * What the audit book is told of a record of this book. It has the id of the event that it tells of: one happening,
  * one id, in every book that tells of it, so that telling it twice books it once. `at` is there when a correction
  * moved the time of the entry.
+ *
+ * After the book was restored from a backup, what had happened before comes again and gets other numbers. Audit may know
+ * of it under the event's id already, so it is told as a record that was booked again, under an id of its own.
  */
-export function announcementOf(booked: Booked, record: Pick<LedgerRecord, "event" | "added">): EventDraft {
+export function announcementOf(
+  booked: Booked,
+  record: Pick<LedgerRecord, "event" | "added">,
+  restoration: Restoration | null = null,
+): EventDraft {
   const event = record.event as Event;
+  const again = restoration !== null && booked.seq >= restoration.size && event.at < restoration.at;
   const { result, code, rev, before, after, role, flags } = record.added;
   const payload = {
     book: "production",
@@ -23,11 +33,12 @@ export function announcementOf(booked: Booked, record: Pick<LedgerRecord, "event
     role,
     flags,
     origin: event.src.name,
+    ...(again && { event: event.id }),
     ...(event.type === "entry.corrected" && event.payload["at"] !== undefined && { at: event.payload["at"] }),
   } as EventDraft["payload"];
   return {
-    id: event.id,
-    type: "record.booked",
+    id: again ? rebookedId(event, restoration) : event.id,
+    type: again ? "record.rebooked" : "record.booked",
     at: event.at,
     tz: event.tz,
     clock: event.clock,
@@ -36,4 +47,11 @@ export function announcementOf(booked: Booked, record: Pick<LedgerRecord, "event
     reason: event.reason,
     payload,
   };
+}
+
+/** A UUID version 7 (RFC 9562 §5.7) with the event's time: the same event and restore give the same one. */
+function rebookedId(event: Event, restoration: Restoration): string {
+  const hash = sha256(Buffer.from(`${restoration.event}/${event.id}`)).toString("hex");
+  const variant = ((Number.parseInt(hash.slice(3, 4), 16) & 0x3) | 0x8).toString(16);
+  return `${event.id.slice(0, 14)}7${hash.slice(0, 3)}-${variant}${hash.slice(4, 7)}-${hash.slice(7, 19)}`;
 }

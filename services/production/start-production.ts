@@ -9,6 +9,10 @@ import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import type { LogKeys } from "../../lib/runtime/log-keys.ts";
 import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
+import type { Backups } from "../../lib/storage/backup/backups.ts";
+import { backupHandlers } from "../../lib/storage/backup/handlers.ts";
+import { lastRestoration, recordRestored } from "../../lib/storage/backup/restored-book.ts";
+import { type BackupOptions, createServiceBackups } from "../../lib/storage/backup/service-backups.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { Checkpoints } from "../../lib/storage/checkpoints.ts";
@@ -43,6 +47,7 @@ export type ProductionOptions = {
   /** Name the book for good and sign its checkpoints. */
   logKeys: LogKeys;
   headNote?: string;
+  backups: BackupOptions;
   newId: () => string;
   random: (bytes: number) => Buffer;
   log: Logger;
@@ -53,6 +58,7 @@ export type Production = {
   checks: Record<string, Check>;
   /** What is told to audit, on its way. */
   outbox: Outbox;
+  backups: Backups;
   /** Finishes what it has begun. Store and link stay the caller's to close. */
   close(): Promise<void>;
 };
@@ -65,7 +71,8 @@ export type Production = {
 export async function startProduction(o: ProductionOptions): Promise<Production> {
   const book = await openBook(o);
   const outbox = await openOutbox(o);
-  followRecords({ book, outbox });
+  let restoration = lastRestoration(o.store);
+  followRecords({ book, outbox, restoration: () => restoration });
   if (book.damage === null) await updateViews(o, book);
 
   const tell = (draft: EventDraft) => o.store.write((tx) => void outbox.stage(tx, draft));
@@ -77,7 +84,10 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     onFault: (error) => o.log.error({ err: error }, "a refusal could not be put on record"),
   });
   const { onRefused } = refusals;
+  const backups = backupsOf(o, tell);
   await o.principals.whenLoaded();
+  await recordRestored({ ...o, book });
+  restoration = lastRestoration(o.store);
   const sender = createOutboxSender({
     link: o.link,
     outbox,
@@ -100,7 +110,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   const publisher =
     book.damage === null ? publishCheckpoints({ ...o, book: "production", checkpoints, now: o.self.now }) : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, onRefused) : null;
-  const handlers = noteRefusals("production", handlersOf(o, book, checkpoints, tell), onRefused);
+  const handlers = noteRefusals("production", handlersOf(o, book, checkpoints, tell, backups), onRefused);
   await serve({
     link: o.link,
     service: "production",
@@ -114,9 +124,11 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   return {
     book,
     outbox,
+    backups,
     checks: {
       hub: () => o.link.connected || "not connected to the hub",
       book: () => book.damage === null || `the book takes no records: ${book.damage}`,
+      backup: () => backups.fault() ?? true,
     },
     async close() {
       stopPruning();
@@ -163,12 +175,25 @@ function takeInEvents(o: ProductionOptions, book: Book, onRefused: (refused: Ref
   return receiveEvents({ link, book: "production", ...intake, onRefused, log });
 }
 
-function handlersOf(o: ProductionOptions, book: Book, checkpoints: Checkpoints, tell: Tell): Handlers<"production"> {
+function backupsOf({ store, logKeys, self, newId, log, backups: options }: ProductionOptions, tell: Tell): Backups {
+  const { origin } = logKeys;
+  const onFault = (error: unknown) => log.error({ err: error }, "a backup failed, or could not be put on record");
+  return createServiceBackups({ name: "production", store, origin, options, self, newId, tell, onFault });
+}
+
+function handlersOf(
+  o: ProductionOptions,
+  book: Book,
+  checkpoints: Checkpoints,
+  tell: Tell,
+  backups: Backups,
+): Handlers<"production"> {
   const { store, principals, personKeys, self, sign, newId } = o;
   const views = openViews(store);
   const keyOf = keysOf(principals);
   return {
     ...bookQueries(book, { keyOf }),
+    ...backupHandlers(backups, "production"),
     ...quarantineQueries({ store, book }),
     ...logQueries({ book, checkpoints, keys: o.logKeys, personKeys, tell, newId, now: self.now, tz: self.tz }),
     ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),

@@ -9,6 +9,7 @@ import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
 import type { BookName } from "../../lib/contracts/names.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { NO_BACKUPS } from "../support/backups.ts";
 import type { Keyed, TestHub } from "../support/hub.ts";
 import { logKeysOf } from "../support/log-keys.ts";
 import { SILENT } from "../support/silent.ts";
@@ -40,6 +41,8 @@ export async function joinAsService(hub: TestHub, service: Keyed, store: Store) 
     },
     sign: async (bytes: Uint8Array) => sign(privateKey, bytes),
     logKeys: logKeysOf(`${hub.plant}/${service.name}`),
+    origin: `${hub.plant}/${service.name}`,
+    backups: NO_BACKUPS,
     newId: v7,
     random: randomBytes,
     log: SILENT,

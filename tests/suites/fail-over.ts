@@ -16,6 +16,7 @@ import { type Production, startProduction } from "../../services/production/star
 import { CONTROL_NOT_RUN } from "../conformance/brokers.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { logKeysOf } from "../support/log-keys.ts";
+import { NO_BACKUPS } from "../support/backups.ts";
 import { SILENT } from "../support/silent.ts";
 import type { FLOW_BROKERS, FlowBroker, Member, Users } from "./flow-brokers.ts";
 
@@ -167,6 +168,7 @@ export function failOverSuite({ name, start }: (typeof FLOW_BROKERS)[number]): v
         self: { name, app: `${name}@test`, sign: signBytes, key: key.fingerprint, tz: "UTC", now: Date.now },
         logKeys: logKeysOf(`plant-test/${name}`),
         headNote: join(folder, `${name}.note`),
+        backups: NO_BACKUPS,
         newId,
         random: randomBytes,
         log: SILENT,

@@ -1,4 +1,4 @@
-import type { Database, KeyRange, Operation } from "../../lib/storage/database.ts";
+import type { Database, KeyRange, Operation, View } from "../../lib/storage/database.ts";
 
 /** `not-written`: the batch fails before anything is on disk; `written`: it is on disk, and failure is reported. */
 export type Fault = "not-written" | "written";
@@ -48,15 +48,19 @@ export class FaultyDatabase implements Database {
     return this.#inner.get(key);
   }
 
-  getSync(key: Buffer): Buffer | undefined {
-    return this.#inner.getSync(key);
+  getSync(key: Buffer, options?: { snapshot?: View }): Buffer | undefined {
+    return this.#inner.getSync(key, options);
+  }
+
+  snapshot(): View {
+    return this.#inner.snapshot();
   }
 
   getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]> {
     return this.#inner.getMany(keys);
   }
 
-  iterator(range: KeyRange): ReturnType<Database["iterator"]> {
+  iterator(range: KeyRange & { snapshot?: View }): ReturnType<Database["iterator"]> {
     return this.#inner.iterator(range);
   }
 }

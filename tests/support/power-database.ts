@@ -1,4 +1,4 @@
-import { type Database, type KeyRange, openMemory, type Operation } from "../../lib/storage/database.ts";
+import { type Database, type KeyRange, openMemory, type Operation, type View } from "../../lib/storage/database.ts";
 
 /**
  * A database on a disk whose power can go: what was not written with `sync`, or not yet synced when the power goes, is
@@ -47,15 +47,19 @@ export class PowerDatabase implements Database {
     return this.#seen.get(key);
   }
 
-  getSync(key: Buffer): Buffer | undefined {
-    return this.#seen.getSync(key);
+  getSync(key: Buffer, options?: { snapshot?: View }): Buffer | undefined {
+    return this.#seen.getSync(key, options);
+  }
+
+  snapshot(): View {
+    return this.#seen.snapshot();
   }
 
   getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]> {
     return this.#seen.getMany(keys);
   }
 
-  iterator(range: KeyRange): ReturnType<Database["iterator"]> {
+  iterator(range: KeyRange & { snapshot?: View }): ReturnType<Database["iterator"]> {
     return this.#seen.iterator(range);
   }
 }

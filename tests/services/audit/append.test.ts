@@ -51,7 +51,16 @@ describe("who may tell audit of what", () => {
   it.each([
     [
       "production",
-      ["record.booked", "request.refused", "message.refused", "book.verified", "log-key.rotated", "log-key.retired"],
+      [
+        "record.booked",
+        "request.refused",
+        "message.refused",
+        "book.verified",
+        "log-key.rotated",
+        "log-key.retired",
+        "record.rebooked",
+        "backup.made",
+      ],
     ],
     [
       "fleet",
@@ -65,6 +74,8 @@ describe("who may tell audit of what", () => {
         "command.acknowledged",
         "command.running",
         "command.finished",
+        "backup.made",
+        "store.restored",
       ],
     ],
     ["console", ["request.refused", "message.refused"]],
@@ -87,6 +98,8 @@ describe("who may tell audit of what", () => {
         "session.started",
         "session.ended",
         "session.refused",
+        "backup.made",
+        "store.restored",
       ],
     ],
   ])("the service %s: what it knows at first hand", (name, types) => {
