@@ -44,6 +44,7 @@ import { catchUpOf, millisecondTimer, startTicker } from "./status/ticker.ts";
 import { createLoadMeter, ownProcess } from "./summary/load-meter.ts";
 import { createOutboxReporter } from "./summary/outbox-reporter.ts";
 import { type OutboxReport, summaryOf } from "./summary/summary.ts";
+import { type MachineWitness, offerWitness, openMachineWitness } from "./witness/start-witness.ts";
 
 const APP = `edge-agent@${manifest.version}`;
 const DIRECTORY_TIMEOUT_MS = 2000;
@@ -67,7 +68,9 @@ async function start(context: ProcessContext): Promise<void> {
   const sampler = sample(context, sources, frame);
   const outboxes = await openOutboxes(context, self);
   const commandKey = await loadPinnedKey(context.folders.agentPinnedFleetKey(self.machine), context.log);
+  const witness = await openWitness(context, self);
   const links = openLinks(context, self, hubTime);
+  witness.serve(links.dealings);
   const journal = takeCommands(context, self, { commandKey, link: links.dealings, outboxes, hubTime, clockState });
   keepTidy(context, outboxes, journal);
   const senders = startSenders(context, self, { link: links.dealings, outboxes });
@@ -76,9 +79,10 @@ async function start(context: ProcessContext): Promise<void> {
     createOutboxReporter({ outbox, lastError: () => sender.state().lastError }),
   );
   const reports = () => reporters.map((report) => report());
-  startSummary(context, self, { link: links.dealings, figures: sampler.figures, status, reports, clockState });
+  startSummary(context, self, { link: links.dealings, figures: sampler.figures, status, reports, clockState, witness });
   await openDoor(context, self, { outboxes, reports, clockState });
   await recordStart(context, self, { outboxes, clockState });
+  await offer(context, self, { outboxes, clockState, witness });
 }
 
 type Self = { machine: string; boot: string; key: KeyPair; plant: string; host: Summary["host"] };
@@ -113,6 +117,15 @@ async function openOutboxes(context: ProcessContext, { machine, key }: Self): Pr
   const acts = await Outbox.open({ ...options, book: "audit" });
   context.health.metrics.add(...outboxFigures([entries, acts], Date.now), ...storeFigures({ outbox: store }));
   return { store, entries, acts };
+}
+
+async function openWitness(context: ProcessContext, { machine, plant }: Self): Promise<MachineWitness> {
+  const { folders, log, health } = context;
+  const witness = await openMachineWitness({ machine, plant, folders, every: everyInterval, now: Date.now, log });
+  context.onStop(() => witness.stop());
+  health.metrics.add(...witness.figures);
+  health.showAlarms(witness.alarms);
+  return witness;
 }
 
 function keepTidy({ log, onStop }: ProcessContext, { store, entries, acts }: Outboxes, journal: Journal): void {
@@ -196,6 +209,7 @@ function startSummary(
     status: { meter: RateMeter; lane: StatusLane };
     reports: () => OutboxReport[];
     clockState: ClockStateOf;
+    witness: MachineWitness;
   },
 ): void {
   const load = createLoadMeter(ownProcess);
@@ -213,6 +227,7 @@ function startSummary(
       clock: o.clockState(),
       figures: o.figures,
       load: load(clock()),
+      witness: o.witness.report(),
     });
     // One that is cut off is not missed: the next second has a newer one.
     if (o.link.connected) o.link.publish(topic, JSON.stringify(summary), { retain: true }).catch(() => undefined);
@@ -245,6 +260,17 @@ async function recordStart(
   } catch (err) {
     log.error({ err }, "the start could not be recorded");
   }
+}
+
+async function offer(
+  { settings, log }: ProcessContext,
+  { machine, plant }: Self,
+  o: { outboxes: Outboxes; clockState: ClockStateOf; witness: MachineWitness },
+): Promise<void> {
+  const { store, acts } = o.outboxes;
+  const { hostId, tz } = settings;
+  const moment = momentNow(tz, o.clockState);
+  await offerWitness({ machine, plant, hostId, witness: o.witness.witness, store, acts, moment, log });
 }
 
 /** The hub's run file is read each time: a hub that was started anew listens elsewhere. */

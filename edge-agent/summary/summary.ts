@@ -23,6 +23,7 @@ export type SummaryParts = {
   clock: ClockState;
   figures: HostFigures;
   load: Load;
+  witness: Summary["witness"];
 };
 
 /** Puts together what a person reads once a second. */
@@ -36,6 +37,7 @@ export function summaryOf({
   clock,
   figures,
   load,
+  witness,
 }: SummaryParts): Summary {
   const { memory, disks, network, temperature } = figures;
   return {
@@ -56,6 +58,7 @@ export function summaryOf({
     network,
     temperature,
     ...load,
+    witness,
   };
 }
 

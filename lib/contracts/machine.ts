@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { Count, Instant, Segment } from "./names.ts";
+import { WitnessReport } from "./witness.ts";
 
 /** Machine states by PackML (OPC 30050 / ISA-TR88.00.02), lower case. */
 export const PackMlState = z.enum([
@@ -96,6 +97,8 @@ export const Summary = z.strictObject({
   /** Share of one core that the agent itself used in the last second, tenths of a percent; may pass 1000. */
   agentCpu: Count.nullable(),
   agentRssMiB: Count,
+  /** The logs that it witnesses; agents of before have none. */
+  witness: z.array(WitnessReport).default([]),
 });
 export type Summary = z.infer<typeof Summary>;
 

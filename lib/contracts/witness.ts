@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Instant, Sha256Hex } from "./names.ts";
+import { Count, Instant, Sha256Hex } from "./names.ts";
 
 /**
  * Payload of the event `witness.offered`: a machine says, under its own signature, by which key it cosigns. Whether it
@@ -43,3 +43,45 @@ export const WitnessAlarm = z.strictObject({
   seen: z.string().max(65_536),
 });
 export type WitnessAlarm = z.infer<typeof WitnessAlarm>;
+
+/** What a machine's summary says of each log that it witnesses: the size and time that it cosigned last. */
+export const WitnessReport = z.strictObject({
+  origin: z.string().min(1).max(255),
+  size: Count.nullable(),
+  at: Instant.nullable(),
+  alarm: WitnessAlarmKind.nullable(),
+});
+export type WitnessReport = z.infer<typeof WitnessReport>;
+
+/** The longest request to a witness: 63 hashes and a note, with room to spare. */
+export const WITNESS_REQUEST_MAXIMUM: number = 72 * 1024;
+
+/** What a witness answers a request with: the statuses of C2SP's tlog-witness; 500 and 503 where it cannot say. */
+export type WitnessAnswer =
+  | { status: 200; /** Lines as in a note. */ signatures: string }
+  | { status: 409; /** Of the checkpoint that it cosigned last. */ size: number }
+  | { status: 400 | 403 | 404 | 422 | 500 | 503; why: string };
+
+/** The body of an answer, as tlog-witness has it over HTTP. */
+export function witnessAnswerBody(answer: WitnessAnswer): string {
+  if (answer.status === 200) return answer.signatures;
+  return answer.status === 409 ? `${answer.size}\n` : `${answer.why}\n`;
+}
+
+/** An answer as it travels on `machines/<id>/witness/<book>/response/<request>`: a line with the status, then the body. */
+export function formatWitnessAnswer(answer: WitnessAnswer): string {
+  return `${answer.status}\n${witnessAnswerBody(answer)}`;
+}
+
+/** Reads what {@link formatWitnessAnswer} wrote; null for anything else. Says nothing of the signatures. */
+export function parseWitnessAnswer(text: string): WitnessAnswer | null {
+  const [, digits = "", body = ""] = /^(\d{3})\n([^]*)$/.exec(text) ?? [];
+  const status = Number(digits);
+  if (status === 200) return body.endsWith("\n") ? { status, signatures: body } : null;
+  if (status === 409) {
+    const size = Number(/^(0|[1-9]\d{0,15})\n$/.exec(body)?.[1] ?? Number.NaN);
+    return Number.isSafeInteger(size) ? { status, size } : null;
+  }
+  const isRefusal = [400, 403, 404, 422, 500, 503].includes(status);
+  return isRefusal ? ({ status, why: body.trimEnd().slice(0, 1000) } as WitnessAnswer) : null;
+}

@@ -67,6 +67,12 @@ export function foldersOf(data: string) {
     agentPinnedFleetKey: (machine: string) => join(data, "agents", machine, "fleet-command.pub"),
     /** The plant's authority as this agent was given it when it joined: by it alone it knows the hub over TLS. */
     agentPinnedAuthority: (machine: string) => join(data, "agents", machine, "ca.crt"),
+    /** By it this machine cosigns checkpoints, and nothing else; mode 0600. */
+    agentWitnessKey: (machine: string) => join(data, "agents", machine, "witness.key"),
+    /** The keys of the logs that this machine witnesses, as it was given them when it joined: a vkey a line. */
+    agentWitnessedLogs: (machine: string) => join(data, "agents", machine, "witnessed-logs"),
+    /** What it has cosigned, and its alarms. */
+    agentWitness: (machine: string) => join(data, "agents", machine, "witness"),
     agentOutbox: (machine: string) => join(data, "agents", machine, "outbox"),
     /** Backups, unless the settings name another folder. */
     backups: join(data, "backups"),

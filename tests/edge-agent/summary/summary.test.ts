@@ -17,6 +17,7 @@ const parts = {
   ],
   clock: { source: "ntp" as const, offsetMs: -3 },
   load: { agentCpu: 47, agentRssMiB: 80 },
+  witness: [{ origin: "plant-1/audit", size: 9, at: "2026-11-24T05:44:05.000Z", alarm: null }],
 };
 const unknown = { cpu: null, mem: null, disk: null, memory: null, disks: [], network: [], temperature: null };
 
@@ -30,6 +31,7 @@ test("fits the contract, in mebibytes", () => {
   expect(summary.memory).toEqual({ totalMiB: 8192, usedMiB: 1024 });
   expect(summary.disks).toEqual([{ mount: "/", totalMiB: 1024, usedMiB: 0 }]);
   expect(summary.status).toEqual({ ...parts.rate, skipped: 3 });
+  expect(summary.witness).toEqual(parts.witness);
 });
 
 test("what the host does not tell is null, never 0", () => {

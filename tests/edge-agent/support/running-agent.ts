@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import { foldersOf } from "../../../lib/runtime/folders.ts";
 import { type KeyPair, loadOrCreateKey, writePublicKey } from "../../../lib/runtime/keys.ts";
+import { replaceFile } from "../../../lib/runtime/new-file.ts";
 import { readRunFile, writeRunFile } from "../../../lib/runtime/run-files.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { startTestHub, type TestHub } from "../../support/hub.ts";
@@ -15,13 +16,15 @@ export const MACHINE = "ipc-07";
  * A real agent as a process of its own, registered at a real hub that can be taken away and brought back.
  *
  * @param o.pinned - the fleet's command key that the agent was given when it joined.
+ * @param o.logs - the keys of the logs that it was given, a vkey a line.
  */
-export async function startPlantWithAgent(o: { pinned?: KeyPair } = {}) {
+export async function startPlantWithAgent(o: { pinned?: KeyPair; logs?: string } = {}) {
   const data = await mkdtemp(join(tmpdir(), "rastro-agent-"));
   const folders = foldersOf(data);
   const key = await loadOrCreateKey(folders.agentKey(MACHINE));
   const publicKey = key.publicRaw.toString("base64");
   if (o.pinned !== undefined) await writePublicKey(folders.agentPinnedFleetKey(MACHINE), o.pinned.publicRaw);
+  if (o.logs !== undefined) await replaceFile(folders.agentWitnessedLogs(MACHINE), o.logs);
 
   let hub = await openHub(data, 0);
   const { port } = hub.hub;

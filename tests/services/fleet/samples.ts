@@ -40,5 +40,6 @@ export function summary(given: { rateMilliHz?: number; waiting?: number[] } = {}
     temperature: null,
     agentCpu: null,
     agentRssMiB: 50,
+    witness: [],
   };
 }

@@ -1,0 +1,80 @@
+import { formatVerifierKey } from "../../lib/ledger/signed-note.ts";
+import type { Link } from "../../lib/messaging/link.ts";
+import type { Folders } from "../../lib/runtime/folders.ts";
+import { hostFingerprint } from "../../lib/runtime/host-fingerprint.ts";
+import type { Logger } from "../../lib/runtime/log.ts";
+import type { Outbox } from "../../lib/storage/outbox.ts";
+import type { Store } from "../../lib/storage/store.ts";
+import { offerOnce } from "../../lib/witness/offer.ts";
+import { openWitness, type OpenWitness } from "../../lib/witness/open-witness.ts";
+import { serveOverMqtt } from "../../lib/witness/over-mqtt.ts";
+import type { Every } from "../every.ts";
+import type { Moment } from "../own-events.ts";
+import { loadPinnedLogs } from "./pinned-logs.ts";
+
+/** How soon it is noticed that somebody has cleared an alarm, ms. */
+const LOOK_EVERY_MS = 5000;
+
+export type MachineWitness = Pick<OpenWitness, "witness" | "report" | "figures"> & {
+  /** Sentences of the alarms that are raised. */
+  alarms(): string[];
+  /** Takes requests from now on; the subscriptions are registered before it returns. */
+  serve(link: Link): void;
+  stop(): void;
+};
+
+/**
+ * Opens this machine's witness of the plant's books.
+ *
+ * @throws RastroError `store_unusable`.
+ */
+export async function openMachineWitness(o: {
+  machine: string;
+  /** The plant's id. */
+  plant: string;
+  folders: Folders;
+  every: Every;
+  now: () => number;
+  log: Logger;
+}): Promise<MachineWitness> {
+  const { machine, folders, now, log } = o;
+  const trusted = await loadPinnedLogs({ folders, machine, log });
+  const logs = { keys: () => trusted };
+  const files = { keyFile: folders.agentWitnessKey(machine), folder: folders.agentWitness(machine) };
+  const { witness, findings, report, figures, onAlarm } = await openWitness({
+    name: `${machine}.${o.plant}/witness`,
+    ...files,
+    logs,
+    now,
+    log,
+  });
+  const stop = o.every(LOOK_EVERY_MS, () => void findings.look());
+  return {
+    witness,
+    report,
+    figures,
+    alarms: () => findings.all().map(({ message }) => message),
+    serve: (link) => onAlarm(serveOverMqtt({ link, machine, witness, logs, alarms: findings.all, log }).tellAlarm),
+    stop,
+  };
+}
+
+/** Tells the audit book by which key this machine cosigns. That it could not be told is logged, no more. */
+export async function offerWitness(o: {
+  machine: string;
+  plant: string;
+  /** What `RASTRO_HOST_ID` says. */
+  hostId: string | null;
+  witness: MachineWitness["witness"];
+  store: Store;
+  acts: Outbox;
+  moment: Moment;
+  log: Logger;
+}): Promise<void> {
+  try {
+    const offer = { vkey: formatVerifierKey(o.witness.key), host: await hostFingerprint(o) };
+    await offerOnce({ ...o, offer });
+  } catch (err) {
+    o.log.error({ err }, "the audit book could not be told of this witness");
+  }
+}

@@ -1,0 +1,59 @@
+import { readFile } from "node:fs/promises";
+import { RastroError } from "../contracts/errors.ts";
+import { parseVerifierKey, SIGNATURE_TYPES, type VerifierKey } from "../ledger/signed-note.ts";
+import { codeOf } from "../runtime/new-file.ts";
+
+/** The logs that a witness follows, and by which keys it knows their checkpoints; a key's name is its log's origin. */
+export interface TrustedLogs {
+  /** Asked for each request, so that a key may join while the witness runs. */
+  keys(): readonly VerifierKey[];
+}
+
+/**
+ * Reads a file of log keys: a vkey a line; empty lines and those that begin with `#` count for nothing.
+ *
+ * @returns null when there is no such file.
+ * @throws RastroError `bad_setting` naming the line, or the file where it cannot be read.
+ */
+export async function readTrustedLogs(file: string): Promise<VerifierKey[] | null> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return null;
+    throw badFile(file, `it cannot be read (${codeOf(cause) ?? "unknown reason"})`, cause);
+  }
+  return parseTrustedLogs(text, file);
+}
+
+/** As {@link readTrustedLogs}, of its content. @param file - names it in messages. */
+export function parseTrustedLogs(text: string, file: string): VerifierKey[] {
+  const lines = text.split("\n").map((line, index) => ({ line: line.trim(), number: index + 1 }));
+  return lines
+    .filter(({ line }) => line !== "" && !line.startsWith("#"))
+    .map(({ line, number }) => logKey(line, file, number));
+}
+
+function logKey(line: string, file: string, number: number): VerifierKey {
+  let key: VerifierKey;
+  try {
+    key = parseVerifierKey(line);
+  } catch (cause) {
+    throw badFile(file, `line ${number} is no key of a log`, cause);
+  }
+  // One of a witness in its place would make every checkpoint look unsigned.
+  if (key.type !== SIGNATURE_TYPES.ed25519) throw badFile(file, `line ${number} has a key of type ${key.type}`);
+  return key;
+}
+
+function badFile(file: string, why: string, cause?: unknown): RastroError {
+  return new RastroError(
+    {
+      code: "bad_setting",
+      message: `Reading the keys of the logs in ${file} failed: ${why}; expected a vkey a line, as in keys/books/ of the hub.`,
+      given: file,
+      expected: "<origin>+<8 hexadecimal digits>+<base64>, of type 1, a line each",
+    },
+    { cause },
+  );
+}
