@@ -188,7 +188,7 @@ async function openAccess(
   const signEvent = (bytes: Uint8Array) => sign(key.privateKey, bytes);
   const outbox = await Outbox.open({ store, book: "audit", name: "broker", app: APP, sign: signEvent, random, now });
   const stopPruning = pruneRegularly({
-    outbox,
+    kept: outbox,
     onFault: (error) => log.error({ err: error }, "pruning the outbox failed"),
   });
   const book = openAccessBook({

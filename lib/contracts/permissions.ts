@@ -93,6 +93,7 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
     [
       "machines/+/events/audit",
       "services/+/events/audit",
+      "books/+/checkpoint",
       "machines/+/witness/+/response/+",
       "machines/+/witness/+/alarm",
     ],

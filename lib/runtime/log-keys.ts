@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { BookName } from "../contracts/names.ts";
 import { parseJson } from "../contracts/parse.ts";
 import { formatRotation, logKey } from "../ledger/key-rotation.ts";
-import { formatVerifierKey, type VerifierKey } from "../ledger/signed-note.ts";
+import { formatVerifierKey, parseVerifierKey, type VerifierKey } from "../ledger/signed-note.ts";
 import type { Folders } from "./folders.ts";
 import { createKey, exportKey, importKey, type KeyPair } from "./keys.ts";
 import { codeOf, createOnce, replaceFile, unusable } from "./new-file.ts";
@@ -80,6 +80,19 @@ export async function openLogKeys(o: { folders: Folders; book: BookName; plant: 
       return true;
     },
   };
+}
+
+/**
+ * Reads `<book>.pub`: the key by which a log is known now.
+ *
+ * @throws RastroError `store_unusable` when it is missing or no vkey.
+ */
+export async function readLogPublicKey(file: string): Promise<VerifierKey[]> {
+  try {
+    return [parseVerifierKey((await readFile(file, "utf8")).trim())];
+  } catch (error) {
+    throw unusable("Reading the public key of a log", file, error);
+  }
 }
 
 /** What a plant's book is called in its checkpoints. */

@@ -8,7 +8,7 @@ import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
-import { openLogKeys } from "../../lib/runtime/log-keys.ts";
+import { openLogKeys, readLogPublicKey } from "../../lib/runtime/log-keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { backupOptionsOf } from "../../lib/runtime/backup-places.ts";
@@ -58,6 +58,7 @@ async function start(context: ProcessContext): Promise<void> {
       tz: settings.tz,
       now,
     },
+    keysOfProduction: () => readLogPublicKey(folders.logPublicKey("production")),
     logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
     headNote: folders.headNote(NAME),
     verifyAt: settings.verifyAt,

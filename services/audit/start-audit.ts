@@ -1,5 +1,6 @@
 import { publishCheckpoints } from "../../lib/messaging/checkpoint-publisher.ts";
 import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
+import type { VerifierKey } from "../../lib/ledger/signed-note.ts";
 import type { Link } from "../../lib/messaging/link.ts";
 import { keysOf, type Principals } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
@@ -17,10 +18,12 @@ import { Checkpoints } from "../../lib/storage/checkpoints.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { logQueries } from "../../lib/storage/log-queries.ts";
+import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
 import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import { verifiedEvent } from "../../lib/storage/verified-event.ts";
+import { anchorCheckpoints } from "./anchors.ts";
 import { judgeTelling } from "./append.ts";
 import { verifyNightly } from "./nightly.ts";
 import { type BookOwnAct, createOwnActs } from "./own-acts.ts";
@@ -35,6 +38,8 @@ export type AuditOptions = {
   self: ServiceSelf;
   /** Name the book for good and sign its checkpoints. */
   logKeys: LogKeys;
+  /** The keys by which production's log is known now. */
+  keysOfProduction: () => Promise<readonly VerifierKey[]>;
   headNote?: string;
   backups: BackupOptions;
   /** Wall time "HH:MM" of the nightly verification, in `self.tz`. */
@@ -80,11 +85,17 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
     signer: o.logKeys,
     now: self.now,
   });
+  const stopPruning = pruneRegularly({
+    kept: checkpoints,
+    onFault: (error) => log.error({ err: error }, "pruning the checkpoints failed"),
+  });
   const publisher =
     book.damage === null ? publishCheckpoints({ link, book: "audit", checkpoints, log, now: self.now }) : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, roleOf, onRefused) : null;
   const handlers = handlersOf(o, { book, checkpoints, verification, backups, bookOwnAct });
   await serve({ link, service: "audit", principals, handlers, onRefused, now: self.now, log });
+  if (book.damage === null)
+    await anchorCheckpoints({ ...o, book: "production", keysOfLog: o.keysOfProduction, bookOwnAct });
   const stopNights = verifyNightly({ at: o.verifyAt, tz: self.tz, verification, log });
 
   return {
@@ -99,6 +110,7 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
     },
     async close() {
       await stopNights();
+      stopPruning();
       await publisher?.stop();
       await receiver?.close();
       await refusals.close();

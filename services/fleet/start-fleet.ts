@@ -78,7 +78,7 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
   const sender = createOutboxSender({ link, outbox, owner: { kind: "services", name }, log, now });
   sender.start();
   const stopPruning = pruneRegularly({
-    outbox,
+    kept: outbox,
     onFault: (error) => log.error({ err: error }, "pruning the outbox failed"),
   });
   const after = o.after ?? systemAfter;

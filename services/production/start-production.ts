@@ -97,16 +97,14 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     gatherMs: GATHER_MS,
   });
   sender.start();
-  const stopPruning = pruneRegularly({
-    outbox,
-    onFault: (error) => o.log.error({ err: error }, "pruning the outbox failed"),
-  });
   const checkpoints = await Checkpoints.open({
     store: o.store,
     head: () => book.logHead(),
     signer: o.logKeys,
     now: o.self.now,
   });
+  const onFault = (error: unknown) => o.log.error({ err: error }, "pruning failed");
+  const stopPruning = [outbox, checkpoints].map((kept) => pruneRegularly({ kept, onFault }));
   const publisher =
     book.damage === null ? publishCheckpoints({ ...o, book: "production", checkpoints, now: o.self.now }) : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, onRefused) : null;
@@ -131,7 +129,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
       backup: () => backups.fault() ?? true,
     },
     async close() {
-      stopPruning();
+      for (const stop of stopPruning) stop();
       await publisher?.stop();
       await receiver?.close();
       await refusals.close();

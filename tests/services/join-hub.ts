@@ -40,6 +40,7 @@ export async function joinAsService(hub: TestHub, service: Keyed, store: Store) 
       now,
     },
     sign: async (bytes: Uint8Array) => sign(privateKey, bytes),
+    keysOfProduction: async () => logKeysOf(`${hub.plant}/production`).known(),
     logKeys: logKeysOf(`${hub.plant}/${service.name}`),
     origin: `${hub.plant}/${service.name}`,
     backups: NO_BACKUPS,

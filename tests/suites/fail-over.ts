@@ -166,6 +166,7 @@ export function failOverSuite({ name, start }: (typeof FLOW_BROKERS)[number]): v
         principals: principals(),
         personKeys: { of: async () => null },
         self: { name, app: `${name}@test`, sign: signBytes, key: key.fingerprint, tz: "UTC", now: Date.now },
+        keysOfProduction: async () => logKeysOf(`plant-test/production`).known(),
         logKeys: logKeysOf(`plant-test/${name}`),
         headNote: join(folder, `${name}.note`),
         backups: NO_BACKUPS,

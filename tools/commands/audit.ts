@@ -1,8 +1,9 @@
+import { addLogCommands } from "./audit-log.ts";
 import { addQuarantineCommands } from "./audit-quarantine.ts";
 import type { Groups } from "./groups.ts";
 import type { ShowOptions, TailOptions, VerifyOptions } from "./audit-run.ts";
 
-/** `audit tail|show|verify|quarantine`. */
+/** `audit tail|show|verify|rotate-key|quarantine`. */
 export function addAuditCommands({ program, act, terminal }: Groups): void {
   const audit = program.command("audit").description("the book of who did what, when and why; and whether it is whole");
 
@@ -30,5 +31,6 @@ export function addAuditCommands({ program, act, terminal }: Groups): void {
     .addHelpText("after", "\nExample:\n  rastro audit verify --book production --json");
   act(verify, async (options: VerifyOptions) => (await import("./audit-run.ts")).runVerify(terminal, options));
 
+  addLogCommands(audit, { act, terminal });
   addQuarantineCommands(audit, { act, terminal });
 }

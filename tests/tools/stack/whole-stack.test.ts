@@ -299,7 +299,7 @@ describe("running and stopping", () => {
     expect(report.ok).toBe(false);
     expect(report.damaged).toContainEqual(expect.objectContaining({ seq: 1, kind: "altered" }));
     const told = await run(["audit", "verify", "--book", "production"], rui);
-    expect(told).toMatchObject({ exit: 1, stdout: expect.stringContaining("record 1: altered") });
+    expect(told).toMatchObject({ exit: 1, stdout: expect.stringMatching(/^1 +altered/m) });
   }, 60_000);
 
   test("children go when the stack is killed, so that the next start finds everything free", async () => {

@@ -1,0 +1,22 @@
+import { BookName } from "../../lib/contracts/names.ts";
+import { parseValue } from "../../lib/contracts/parse.ts";
+import { Justification } from "../../lib/contracts/production.ts";
+import type { Outcome } from "../client/outcome.ts";
+import type { Terminal } from "../client/terminal.ts";
+
+export type RotateKeyOptions = { book: string; retire?: true; reason: string };
+
+export async function runRotateKey(terminal: Terminal, options: RotateKeyOptions): Promise<Outcome> {
+  const book = parseValue(BookName, options.book, "--book");
+  const reason = parseValue(Justification, { code: "OTHER", text: options.reason }, "--reason");
+  const step = options.retire === true ? "retire" : "rotate";
+  const { withHub } = await import("../client/session.ts");
+  const { keys } = await withHub(terminal.env, (hub) => hub.call(book, "book-rotate-key", { step, reason }));
+  return { data: { book, keys }, text: textOf(book, keys) };
+}
+
+function textOf(book: BookName, [now, old]: readonly string[]): string {
+  const lines = [`The book ${book} is signed with`, `  ${now}`];
+  if (old !== undefined) lines.push("and, until --retire, with", `  ${old}`);
+  return [...lines, "", "Give the first line to whoever keeps a trust policy of this plant elsewhere."].join("\n");
+}
