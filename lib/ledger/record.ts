@@ -64,9 +64,18 @@ export function sealRecord(record: Omit<LedgerRecord, "v">, eventText?: string):
 
 /** The members are written in their canonical order, each in its canonical form: together that is the canonical form. */
 function assemble(record: Omit<LedgerRecord, "v">, eventText: string): string {
-  const { added, prev, recv, seq, sig, via } = record;
+  const { prev, recv, seq, sig, via } = record;
+  return `{"added":${textOfAdded(record.added)},"event":${eventText},${restOf({ prev, recv, seq, sig, v: 1, via })}`;
+}
+
+function textOfAdded({ after, before, code, flags, result, rev, role }: RecordAdded): string {
   const text = canonicalText;
-  return `{"added":${text(added)},"event":${eventText},"prev":${text(prev)},"recv":${text(recv)},"seq":${text(seq)},"sig":${text(sig)},"v":1,"via":${text(via)}}`;
+  return `{"after":${text(after)},"before":${text(before)},${restOf({ code, flags, result, rev, role })}`;
+}
+
+/** The canonical form of an object whose first members are written already. */
+function restOf(members: object): string {
+  return canonicalText(members).slice(1);
 }
 
 /**

@@ -10,7 +10,7 @@ import { type Finding, type VerifyOutcome, verifyRecords } from "../ledger/verif
 import { appendLeaf, consistencyPath, inclusionPath, rootOf } from "../ledger/tree.ts";
 import { findDamage, reachOf } from "./book-damage.ts";
 import type { LogSigner } from "./checkpoints.ts";
-import { decodeHead, encodeHead, type HeadState } from "./head-state.ts";
+import { decodeHead, HEAD, type HeadState } from "./head-state.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
 import { NoteFile, type ReadNote } from "./note-file.ts";
 import { placeKey } from "./place-key.ts";
@@ -100,14 +100,14 @@ export class Book {
    */
   append(tx: Tx, input: AppendInput, id: string, eventText?: string): { seq: number; leaf: string } {
     if (this.damage !== null) throw this.#damaged(`Appending to the book ${this.name}`, this.damage);
-    const { range, tip } = this.#state(tx.get(HEAD_KEY));
+    const { range, tip } = this.#soundHead(tx.read(HEAD));
     const seq = range.size;
     const sealed = sealRecord({ ...input, seq, prev: tip?.toString("hex") ?? NO_PREVIOUS }, eventText);
     const grown = appendLeaf(range, sealed.leaf);
     tx.put(keys.record(seq), sealed.bytes);
     for (const node of grown.completed) tx.put(keys.node(node.level, node.index), node.hash);
     tx.put(keys.id(id), u64(seq));
-    tx.put(HEAD_KEY, encodeHead({ range: grown.range, tip: sealed.leaf }));
+    tx.set(HEAD, { range: grown.range, tip: sealed.leaf });
     const booked = { seq, leaf: sealed.leaf.toString("hex") };
     for (const follow of this.#followers) follow(tx, booked, input);
     return booked;
@@ -264,7 +264,7 @@ export class Book {
 
   async #writeNote(): Promise<void> {
     if (this.#note === null) return;
-    const { range } = this.#state(this.#store.getNow(HEAD_KEY));
+    const { range } = this.#soundHead(decodeHead(this.#store.getNow(HEAD_KEY)));
     if (range.size === this.#noted) return;
     const head = { origin: this.origin, size: range.size, root: rootOf(range) };
     const text = this.#signer === null ? formatHeadNote(head) : signCheckpoint(head, this.#signer.privateKeys());
@@ -293,8 +293,7 @@ export class Book {
     return hash;
   }
 
-  #state(bytes: Buffer | undefined): HeadState {
-    const state = decodeHead(bytes);
+  #soundHead(state: HeadState | null): HeadState {
     if (state === null) throw this.#damaged(`Reading the head of the book ${this.name}`, "its bytes are no head");
     return state;
   }

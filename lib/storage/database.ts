@@ -42,13 +42,42 @@ const WRITE_BUFFER = 16 * 1024 * 1024;
  *   or written.
  */
 export async function openLevel(folder: string): Promise<Database> {
-  const database = new Level<Buffer, Buffer>(folder, { ...ENCODING, writeBufferSize: WRITE_BUFFER });
+  const level = new Level<Buffer, Buffer>(folder, { ...ENCODING, writeBufferSize: WRITE_BUFFER });
   try {
-    await database.open();
+    await level.open();
   } catch (thrown) {
     throw describeOpenFailure(folder, thrown);
   }
-  return database;
+  return chaining(level);
+}
+
+/** As the database is, but for the way in which batches are written. */
+function chaining(level: Level<Buffer, Buffer>): Database {
+  const database: Database = level;
+  return {
+    open: () => database.open(),
+    close: () => database.close(),
+    get: (key) => database.get(key),
+    getSync: (key, options = {}) => database.getSync(key, options),
+    getMany: (keys) => database.getMany(keys),
+    batch: (operations, options) => writeChained(level, operations, options),
+    snapshot: () => database.snapshot(),
+    iterator: (range) => database.iterator(range),
+  };
+}
+
+/** A chained batch: one given as a list is read back property by property from native code, at twice the cost. */
+async function writeChained(
+  level: Level<Buffer, Buffer>,
+  operations: Operation[],
+  options: { sync: true },
+): Promise<void> {
+  const batch = level.batch();
+  for (const operation of operations) {
+    if (operation.type === "put") batch.put(operation.key, operation.value);
+    else batch.del(operation.key);
+  }
+  await batch.write(options);
 }
 
 /** A database that is gone with the process; for tests and tools. */

@@ -1,11 +1,32 @@
 import type { Database, Operation } from "./database.ts";
 
+/**
+ * One key whose value stages share as what it means: it is decoded when a stage first asks for it and encoded once for
+ * the batch, however many stages of the group set it. Made by {@link cellAt}.
+ */
+export type Cell<T> = {
+  readonly key: Buffer;
+  /** The key as the group looks it up. */
+  readonly id: string;
+  readonly decode: (bytes: Buffer | undefined) => T;
+  readonly encode: (value: T) => Buffer;
+};
+
+/** @param o.decode - must take what `o.encode` made; undefined for a key without a value. */
+export function cellAt<T>(key: Buffer, o: Pick<Cell<T>, "decode" | "encode">): Cell<T> {
+  return { key, id: idOf(key), decode: o.decode, encode: o.encode };
+}
+
 /** What a stage reads and writes. All of it or nothing of it reaches the disk, together with the group it is in. */
 export interface Tx {
   /** Sees the stage's own writes and those of earlier stages, on disk or not. */
   get(key: Buffer): Buffer | undefined;
   put(key: Buffer, value: Buffer): void;
   del(key: Buffer): void;
+  /** What `get` and the cell's `decode` would give. Others may hold the same value: it must not be changed. */
+  read<T>(cell: Cell<T>): T;
+  /** As `put` of the encoded value. The value must not be changed afterwards. */
+  set<T>(cell: Cell<T>, value: T): void;
   /**
    * Runs once the stage is on disk, before its `write` resolves (or rejects, where only what belongs to the batch could
    * not be written); never if it is dropped. Must not throw.
@@ -14,13 +35,14 @@ export interface Tx {
 }
 
 /**
- * The writes of the stages that will share one batch. Each stage writes into an overlay of its own; only what
- * returns normally is merged.
+ * The writes of the stages that will share one batch. A stage writes into it directly and leaves behind how to undo
+ * that; what it wrote stays only if it returns normally.
  */
 export class Group {
   readonly #database: Database;
-  readonly #writes = new Map<string, Operation>();
+  readonly #writes = new Map<string, Write>();
   readonly effects: (() => void)[] = [];
+  /** Of keys and values; of a cell's value nothing is known before it is encoded. */
   bytes = 0;
 
   constructor(database: Database) {
@@ -29,78 +51,119 @@ export class Group {
 
   /** @throws what the stage throws, without a trace of it left in the group. */
   run<T>(stage: (tx: Tx) => T): T {
-    const overlay = new StageOverlay((id, key) => this.#read(id, key));
-    let result: T;
+    const before = { bytes: this.bytes, effects: this.effects.length };
+    const running = new RunningStage(this);
     try {
-      result = stage(overlay);
+      const result = stage(running);
       if (isThenable(result))
         throw new TypeError("Writing failed: a stage returned a promise, expected it to be synchronous.");
+      return result;
+    } catch (thrown) {
+      for (const { id, write } of running.replaced.toReversed()) this.#restore(id, write);
+      this.bytes = before.bytes;
+      this.effects.length = before.effects;
+      throw thrown;
     } finally {
-      overlay.end();
+      running.end();
     }
-    this.#merge(overlay);
-    return result;
   }
 
   operations(): Operation[] {
-    return [...this.#writes.values()];
-  }
-
-  #read(id: string, key: Buffer): Buffer | undefined {
-    const written = this.#writes.get(id);
-    if (written === undefined) return this.#database.getSync(key);
-    return written.type === "put" ? written.value : undefined;
-  }
-
-  #merge(overlay: StageOverlay): void {
-    for (const [id, operation] of overlay.writes) {
-      this.#writes.set(id, operation);
-      this.bytes += operation.key.length + (operation.type === "put" ? operation.value.length : 0);
+    const operations: Operation[] = [];
+    for (const write of this.#writes.values()) {
+      const value = valueOf(write);
+      operations.push(value === null ? { type: "del", key: write.key } : { type: "put", key: write.key, value });
     }
-    this.effects.push(...overlay.effects);
+    return operations;
+  }
+
+  get(id: string, key: Buffer): Buffer | undefined {
+    const write = this.#writes.get(id);
+    return write === undefined ? this.#database.getSync(key) : (valueOf(write) ?? undefined);
+  }
+
+  read<T>(cell: Cell<T>): T {
+    const write = this.#writes.get(cell.id);
+    if (write !== undefined && write.cell === cell) return write.decoded as T;
+    return cell.decode(this.get(cell.id, cell.key));
+  }
+
+  /** @returns what stood there before in this group. */
+  replace(id: string, write: Write): Write | undefined {
+    const before = this.#writes.get(id);
+    this.#writes.set(id, write);
+    this.bytes += write.key.length + (write.value?.length ?? 0);
+    return before;
+  }
+
+  #restore(id: string, write: Write | undefined): void {
+    if (write === undefined) this.#writes.delete(id);
+    else this.#writes.set(id, write);
   }
 }
 
-class StageOverlay implements Tx {
-  readonly writes = new Map<string, Operation>();
-  readonly effects: (() => void)[] = [];
-  readonly #below: (id: string, key: Buffer) => Buffer | undefined;
+/** What a key will have: `value` is null for none, and undefined until the value of `cell` is encoded. */
+type Write = { key: Buffer; value: Buffer | null | undefined; cell: Cell<unknown> | null; decoded: unknown };
+
+function valueOf(write: Write): Buffer | null {
+  write.value ??= write.cell === null ? null : write.cell.encode(write.decoded);
+  return write.value;
+}
+
+class RunningStage implements Tx {
+  /** What stood in the group before each write of this stage, oldest first. */
+  readonly replaced: { id: string; write: Write | undefined }[] = [];
+  readonly #group: Group;
   #ended = false;
 
-  constructor(below: (id: string, key: Buffer) => Buffer | undefined) {
-    this.#below = below;
+  constructor(group: Group) {
+    this.#group = group;
   }
 
   get(key: Buffer): Buffer | undefined {
     this.#assertRunning();
-    const id = key.toString("latin1");
-    const written = this.writes.get(id);
-    if (written === undefined) return this.#below(id, key);
-    return written.type === "put" ? written.value : undefined;
+    return this.#group.get(idOf(key), key);
   }
 
   put(key: Buffer, value: Buffer): void {
-    this.#assertRunning();
-    this.writes.set(key.toString("latin1"), { type: "put", key, value });
+    this.#write(idOf(key), { key, value, cell: null, decoded: null });
   }
 
   del(key: Buffer): void {
+    this.#write(idOf(key), { key, value: null, cell: null, decoded: null });
+  }
+
+  read<T>(cell: Cell<T>): T {
     this.#assertRunning();
-    this.writes.set(key.toString("latin1"), { type: "del", key });
+    return this.#group.read(cell);
+  }
+
+  set<T>(cell: Cell<T>, value: T): void {
+    this.#write(cell.id, { key: cell.key, value: undefined, cell: cell as Cell<unknown>, decoded: value });
   }
 
   onCommit(effect: () => void): void {
     this.#assertRunning();
-    this.effects.push(effect);
+    this.#group.effects.push(effect);
   }
 
   end(): void {
     this.#ended = true;
   }
 
+  #write(id: string, write: Write): void {
+    this.#assertRunning();
+    this.replaced.push({ id, write: this.#group.replace(id, write) });
+  }
+
   #assertRunning(): void {
     if (this.#ended) throw new TypeError("Writing failed: a stage used its transaction after it had returned.");
   }
+}
+
+/** Each byte a character: a map looks strings up by what they say. */
+function idOf(key: Buffer): string {
+  return key.toString("latin1");
 }
 
 function isThenable(value: unknown): boolean {

@@ -1,6 +1,7 @@
 import { HASH_LENGTH } from "../ledger/hash.ts";
 import { EMPTY_RANGE, type Range } from "../ledger/tree.ts";
-import { readU64, writeU64 } from "./keys.ts";
+import { type Cell, cellAt } from "./store.ts";
+import { HEAD_KEY, readU64, writeU64 } from "./keys.ts";
 
 /** What `m/head` holds: all that is needed to append the next record. `tip` is the leaf of the last one. */
 export type HeadState = { range: Range; tip: Buffer | null };
@@ -28,6 +29,12 @@ export function decodeHead(bytes: Buffer | undefined): HeadState | null {
   if (size === 0 || hashes.length !== onesOf(size)) return null;
   return { range: { size, hashes }, tip: bytes.subarray(8, 8 + HASH_LENGTH) };
 }
+
+/** The head as stages share it; null where its bytes are no head. */
+export const HEAD: Cell<HeadState | null> = cellAt(HEAD_KEY, {
+  decode: decodeHead,
+  encode: (state) => (state === null ? Buffer.alloc(0) : encodeHead(state)),
+});
 
 function onesOf(value: number): number {
   let ones = 0;

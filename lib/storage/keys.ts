@@ -27,7 +27,7 @@ export const keys = {
   record: (seq: number) => numbered(0x72, seq),
   node: nodeKey,
   checkpoint: (size: number) => numbered(0x63, size),
-  id: (id: string) => Buffer.concat([Buffer.from("d"), idBytes(id)]),
+  id: idKey,
   position: (name: string, epoch: string) => Buffer.from(`p${name}/${epoch}`),
   gaps: (name: string, epoch: string) => Buffer.from(`g${name}/${epoch}`),
   quarantine: (sha256: Uint8Array) => Buffer.concat([Buffer.from("q"), sha256]),
@@ -58,10 +58,17 @@ export function isUuid(id: string): boolean {
   return UUID.test(id);
 }
 
+const ID_LENGTH = 16;
+
 /** The 16 bytes of a UUID; what is none has no bytes here, and the caller has to have checked. */
 export function idBytes(id: string): Buffer {
+  return writeId(Buffer.allocUnsafe(ID_LENGTH), id, 0);
+}
+
+function writeId(bytes: Buffer, id: string, offset: number): Buffer {
   if (!isUuid(id)) throw new RangeError(`Building a key failed: "${id}" is no lower-case UUID.`);
-  return Buffer.from(id.replaceAll("-", ""), "hex");
+  bytes.write(id.replaceAll("-", ""), offset, ID_LENGTH, "hex");
+  return bytes;
 }
 
 /** The UUID whose bytes these begin with. */
@@ -98,6 +105,12 @@ function numbered(prefix: number, value: number): Buffer {
   key[0] = prefix;
   writeU64(key, value, 1);
   return key;
+}
+
+function idKey(id: string): Buffer {
+  const key = Buffer.allocUnsafe(1 + ID_LENGTH);
+  key[0] = 0x64;
+  return writeId(key, id, 1);
 }
 
 function nodeKey(level: number, index: number): Buffer {

@@ -6,7 +6,7 @@ import { FORMAT_KEY, STORE_FORMAT } from "./keys.ts";
 import { StoreSnapshot } from "./snapshot.ts";
 
 export type { KeyRange } from "./database.ts";
-export type { Tx } from "./group.ts";
+export { type Cell, cellAt, type Tx } from "./group.ts";
 
 /**
  * A group is closed when it has this many stages: enough that a disk of 10 ms a sync takes ten thousand a second, few
@@ -187,9 +187,11 @@ export class Store {
 
   #runStages(members: Waiting[]): Group {
     const group = new Group(this.#database);
+    let taken = 0;
     while (members.length < GROUP_STAGES && group.bytes < GROUP_BYTES) {
-      const next = this.#waiting.shift();
+      const next = this.#waiting[taken];
       if (next === undefined) break;
+      taken += 1;
       try {
         next.run(group);
         members.push(next);
@@ -197,6 +199,7 @@ export class Store {
         next.settle(thrown instanceof Error ? thrown : new Error(String(thrown)));
       }
     }
+    this.#waiting.splice(0, taken);
     return group;
   }
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Store, type Tx } from "../../lib/storage/store.ts";
+import { cellAt, Store, type Tx } from "../../lib/storage/store.ts";
 import type { Backend, Bed } from "./backends.ts";
 import { FaultyDatabase } from "./faulty-database.ts";
 
@@ -65,6 +65,33 @@ export function storeSuite(backend: Backend): void {
       ]);
       expect(seen).toEqual(["disk", "group", "group", undefined, undefined]);
       expect(await shown("k1")).toBe("again");
+    });
+
+    it("decodes a cell once a batch and encodes it once, and shows it as a key with a value all the same", async () => {
+      const counted = { decoded: 0, encoded: 0 };
+      const cell = cellAt(key("k1"), {
+        decode: (bytes) => ((counted.decoded += 1), Number(bytes?.toString() ?? 0)),
+        encode: (value: number) => ((counted.encoded += 1), key(String(value))),
+      });
+      const raise = (tx: Tx) => tx.set(cell, tx.read(cell) + 1);
+      const failing = (tx: Tx) => {
+        raise(tx);
+        throw new Error("dropped");
+      };
+      const outcomes = [raise, failing, raise].map((stage) => store.write(stage));
+      expect((await Promise.allSettled(outcomes)).map(({ status }) => status)).toContain("rejected");
+      expect(await shown("k1")).toBe("2");
+      expect(counted).toEqual({ decoded: 1, encoded: 1 });
+      const seen = await store.write((tx) => {
+        tx.set(cell, 7);
+        const asBytes = tx.get(key("k1"))?.toString();
+        tx.put(key("k1"), key("8"));
+        const asCell = tx.read(cell);
+        tx.del(key("k1"));
+        return [asBytes, asCell, tx.read(cell)];
+      });
+      expect(seen).toEqual(["7", 8, 0]);
+      expect(await shown("k1")).toBeUndefined();
     });
 
     it("writes what was staged in one turn as one batch, the last value of each key", async () => {

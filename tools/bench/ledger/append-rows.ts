@@ -1,0 +1,78 @@
+import { median } from "../broker/rows.ts";
+import { type AppenderKind, BARE_PUT, BOOK, FLOOR } from "./appenders.ts";
+import { callFor, type Pace } from "./callers.ts";
+import { type Bound, type Comparison, inFolder } from "./rows.ts";
+
+type Options = { seconds: number; rounds: number };
+
+/** Records that are prepared for each second: more than anything here takes. */
+const PREPARED_PER_S = 80_000;
+
+const AGAINST_FLOOR: Bound = { is: "at least", must: 0.5, aim: 0.8 };
+const LATENCY: Bound = { is: "at most", must: 2, aim: 1.3 };
+
+/** a: durable appends a second, beside the floor. */
+export async function appendRow(o: Options & { callers: number }): Promise<Comparison[]> {
+  const [book, floor] = await measureInTurn(o, [BOOK, FLOOR]);
+  return [
+    {
+      row: `appends, ${o.callers} callers`,
+      ours: medianPace(book),
+      unit: "/s",
+      other: FLOOR.name,
+      theirs: medianPace(floor),
+      bound: AGAINST_FLOOR,
+      remark: spread(book),
+    },
+  ];
+}
+
+/** c: how long a caller alone waits, beside a bare synced put of the same bytes. */
+export async function latencyRow(o: Options): Promise<Comparison[]> {
+  const [book, put] = await measureInTurn({ ...o, callers: 1 }, [BOOK, BARE_PUT]);
+  return [
+    {
+      row: "acknowledgement, 1 caller",
+      ours: median((book ?? []).map(({ p50Ms }) => p50Ms)),
+      unit: "ms",
+      other: BARE_PUT.name,
+      theirs: median((put ?? []).map(({ p50Ms }) => p50Ms)),
+      bound: LATENCY,
+      remark: `p99 ${median((book ?? []).map(({ p99Ms }) => p99Ms)).toFixed(2)} ms`,
+    },
+  ];
+}
+
+/** Each in turn, round by round and each time in a new folder, so that what else happens on the machine meets all. */
+async function measureInTurn(
+  o: Options & { callers: number },
+  kinds: readonly AppenderKind<unknown>[],
+): Promise<Pace[][]> {
+  const paces: Pace[][] = kinds.map(() => []);
+  for (let round = 0; round < o.rounds; round += 1) {
+    for (const [index, kind] of kinds.entries()) paces[index]?.push(await measure(kind, o));
+  }
+  return paces;
+}
+
+function measure<T>(kind: AppenderKind<T>, o: Options & { callers: number }): Promise<Pace> {
+  const count = Math.ceil(o.seconds * PREPARED_PER_S);
+  const prepared = Array.from({ length: count }, (_, n) => kind.prepare(n));
+  return inFolder(async (folder) => {
+    const appender = await kind.open(folder, o.callers);
+    try {
+      return await callFor({ ...o, prepared, call: (one) => appender.append(one) });
+    } finally {
+      await appender.close();
+    }
+  });
+}
+
+function medianPace(paces: readonly Pace[] | undefined): number {
+  return median((paces ?? []).map(({ perSecond }) => perSecond));
+}
+
+function spread(paces: readonly Pace[] | undefined): string {
+  const all = (paces ?? []).map(({ perSecond }) => perSecond);
+  return `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))}`;
+}

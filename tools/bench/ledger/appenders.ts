@@ -1,0 +1,109 @@
+import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { sha256 } from "../../../lib/ledger/hash.ts";
+import { Book } from "../../../lib/storage/book.ts";
+import { type Database, openLevel, type Operation } from "../../../lib/storage/database.ts";
+import { u64 } from "../../../lib/storage/keys.ts";
+import { Store } from "../../../lib/storage/store.ts";
+import { type Prepared, preparedBytes, preparedRecord } from "./records.ts";
+
+/** Takes records and resolves for each once it is on disk. */
+export type Appender<T> = { append(one: T): Promise<unknown>; close(): Promise<void> };
+
+/** Something that is measured: `open` gets an empty folder, `prepare` makes the n-th record as it takes it. */
+export type AppenderKind<T> = {
+  name: string;
+  prepare(n: number): T;
+  open(folder: string, callers: number): Promise<Appender<T>>;
+};
+
+export const BOOK: AppenderKind<Prepared> = {
+  name: "book",
+  prepare: preparedRecord,
+  async open(folder) {
+    const store = await Store.openFolder(join(folder, "store"));
+    const book = await Book.open({
+      store,
+      name: "production",
+      origin: "bench/production",
+      headNote: join(folder, "head.note"),
+    });
+    return {
+      append: ({ input, id, text }) => store.write((tx) => book.append(tx, input, id, text)),
+      async close() {
+        await book.close();
+        await store.close();
+      },
+    };
+  },
+};
+
+/**
+ * The floor that no book on this store can go below: the record's bytes hashed, and put under one key in a synced batch
+ * with those of all callers that wait.
+ */
+export const FLOOR: AppenderKind<Buffer> = {
+  name: "floor",
+  prepare: preparedBytes,
+  async open(folder) {
+    const database = await openLevel(folder);
+    const write = groupedWrites(database);
+    let next = 0;
+    return {
+      append(value) {
+        const key = u64(next);
+        next += 1;
+        sha256(value);
+        return write({ type: "put", key, value });
+      },
+      close: () => database.close(),
+    };
+  },
+};
+
+/** A synced put by itself: what a caller alone cannot go below. */
+export const BARE_PUT: AppenderKind<Buffer> = {
+  name: "bare put",
+  prepare: preparedBytes,
+  async open(folder) {
+    const database = await openLevel(folder);
+    let next = 0;
+    return {
+      append(value) {
+        const key = u64(next);
+        next += 1;
+        return database.batch([{ type: "put", key, value }], { sync: true });
+      },
+      close: () => database.close(),
+    };
+  },
+};
+
+/** What waits while a batch is being written goes into the next one. */
+function groupedWrites(database: Database): (operation: Operation) => Promise<void> {
+  let waiting: { operation: Operation; done: () => void; failed: (error: unknown) => void }[] = [];
+  let writing = false;
+  const writeGroups = async () => {
+    writing = true;
+    for (let group = waiting; group.length > 0; group = waiting) {
+      waiting = [];
+      try {
+        await database.batch(
+          group.map(({ operation }) => operation),
+          { sync: true },
+        );
+        for (const { done } of group) done();
+      } catch (error) {
+        for (const { failed } of group) failed(error);
+      }
+      await nextTurn();
+    }
+    writing = false;
+  };
+  return (operation) =>
+    new Promise((done, failed) => {
+      waiting.push({ operation, done, failed });
+      if (!writing) void Promise.resolve().then(writeGroups);
+      writing = true;
+    });
+}

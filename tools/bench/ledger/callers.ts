@@ -1,0 +1,36 @@
+/** What callers got done: calls a second, and how long one of them waited. */
+export type Pace = { perSecond: number; p50Ms: number; p99Ms: number };
+
+/**
+ * Keeps `callers` loops going, each of which awaits its own call before it makes the next; ends after so many seconds,
+ * or as soon as what was prepared is used up.
+ */
+export async function callFor<T>(o: {
+  callers: number;
+  seconds: number;
+  prepared: readonly T[];
+  call: (one: T) => Promise<unknown>;
+}): Promise<Pace> {
+  const took: number[] = [];
+  let next = 0;
+  const begun = performance.now();
+  const end = begun + o.seconds * 1000;
+  const loop = async () => {
+    for (let started = begun; started < end; started = performance.now()) {
+      const one = o.prepared[next];
+      if (one === undefined) return;
+      next += 1;
+      await o.call(one);
+      took.push(performance.now() - started);
+    }
+  };
+  await Promise.all(Array.from({ length: o.callers }, loop));
+  const span = (performance.now() - begun) / 1000;
+  took.sort((a, b) => a - b);
+  return { perSecond: took.length / span, p50Ms: quantile(took, 0.5), p99Ms: quantile(took, 0.99) };
+}
+
+/** The value below which so large a share of the sorted values lies. */
+export function quantile(sorted: readonly number[], share: number): number {
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}
