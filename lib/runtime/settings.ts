@@ -4,9 +4,9 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { LOCAL_ADMIN, Password, SERVICE_NAMES } from "../contracts/directory.ts";
 import { ConnectionLimitsText, type GivenConnectionLimits } from "../contracts/connection-limits.ts";
-import { RastroError } from "../contracts/errors.ts";
 import { Segment } from "../contracts/names.ts";
 import { foldersOf } from "./folders.ts";
+import { type Environment, port, readVariables, whole } from "./variables.ts";
 import { type ViewRates, ViewRatesText } from "../contracts/view-rates.ts";
 
 /** What a process was told by its environment, checked. Ports of 0 ask the system for a free one. */
@@ -75,37 +75,17 @@ export type Settings = {
   logLevel: z.infer<typeof LogLevel>;
 };
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 const LogLevel = z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]);
 const RESERVED: readonly string[] = [...SERVICE_NAMES, LOCAL_ADMIN];
 const HOST_NAME = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?)+$/;
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
-
-/** Never repeated in a message, whatever is wrong with them. */
-const SECRET_VARIABLES = new Set(["RASTRO_ADMIN_PASSWORD", "RASTRO_BROKER_URL"]);
 
 /** What our own batches of events need, and what MQTT can say (MQTT 3.1.1 §2.2.3). */
 const SMALLEST_PACKET_BOUND = 128 * 1024;
 const LARGEST_PACKET = 268_435_455;
 const PACKET_BOUND = `bytes from ${SMALLEST_PACKET_BOUND} to ${LARGEST_PACKET}`;
 
-const port = (preset: number) =>
-  z
-    .string()
-    .regex(/^\d{1,5}$/, "a port from 1 to 65535, or 0 for any free one")
-    .transform(Number)
-    .refine((value) => value <= 65_535, "a port from 1 to 65535, or 0 for any free one")
-    .default(preset);
-
 const HOUR = 60 * 60_000;
-const whole = (unit: string, least: number, most: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, `${unit} from ${least} to ${most}`)
-    .transform(Number)
-    .refine((value) => value >= least && value <= most, `${unit} from ${least} to ${most}`);
-
 const MIB = 1024 * 1024;
 const Variables = z.object({
   RASTRO_DATA: z.string().default("./data"),
@@ -179,10 +159,7 @@ const Variables = z.object({
  * @throws RastroError `bad_setting` that names the variable, its value (never a secret one) and what is expected.
  */
 export function readSettings(environment: Environment): Settings {
-  const given = onlyFilled(environment);
-  const parsed = Variables.safeParse(given);
-  if (!parsed.success) throw badSetting(parsed.error.issues[0], given);
-  const variables = parsed.data;
+  const variables = readVariables(Variables, environment);
   const open = LOOPBACK.test(variables.RASTRO_HOST) || variables.RASTRO_PLAINTEXT === "everywhere";
   const host = open ? variables.RASTRO_HOST : "127.0.0.1";
   return {
@@ -248,15 +225,6 @@ export function machineFromHost(host: string): string {
   return RESERVED.includes(id) ? `${id}-pc` : id;
 }
 
-function onlyFilled(environment: Environment): Record<string, string> {
-  const filled: Record<string, string> = {};
-  for (const name of Object.keys(Variables.shape)) {
-    const value = environment[name]?.trim();
-    if (value) filled[name] = value;
-  }
-  return filled;
-}
-
 /** An address at which what listens on `host` answers on the same machine. */
 export function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
@@ -283,17 +251,4 @@ function isTimeZone(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-function badSetting(issue: z.core.$ZodIssue | undefined, given: Record<string, string>): RastroError {
-  const name = String(issue?.path[0] ?? "a variable");
-  const value = SECRET_VARIABLES.has(name) ? "a value that is not shown" : JSON.stringify(given[name]);
-  const expected = issue?.message ?? "a value that fits";
-  return new RastroError({
-    code: "bad_setting",
-    message: `Reading the settings failed: ${name} is ${value}; expected: ${expected}. Change or unset ${name}.`,
-    field: name,
-    given: value,
-    expected,
-  });
 }
