@@ -80,6 +80,7 @@ export const EVENT_OWNERS = {
   "record.rebooked": "audit",
   "backup.made": "audit",
   "store.restored": "audit",
+  "book.exported": "audit",
 } as const satisfies Record<string, BookName | "receiver">;
 
 export type EventType = keyof typeof EVENT_OWNERS;

@@ -5,6 +5,7 @@ import { CommandArgs, CommandName, CommandRow, CommandView, TIMEOUT_MAXIMUM_MS, 
 import type { PersonProfile, ServiceName } from "./directory.ts";
 import { Problem } from "./errors.ts";
 import { Receipt } from "./events.ts";
+import { ExportBegun, ExportPage, ExportRequest } from "./export.ts";
 import { MachineRow } from "./machine.ts";
 import { Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
 import { QuarantinePage, QuarantinePiece } from "./quarantine.ts";
@@ -111,6 +112,20 @@ const bookOperations = {
     request: z.strictObject({ step: z.enum(["rotate", "retire"]), reason: Justification }),
     response: z.object({ keys: z.array(z.string()) }),
   },
+  /** A record with its path to a checkpoint that others have signed too, where there is one: to be taken away. */
+  "book-prove": {
+    profiles: READERS,
+    request: BySeqOrId,
+    response: z.object({ record: BookRecord, path: z.array(Sha256Hex), checkpoint: z.string() }),
+  },
+  /** Begins an export and puts it on record. */
+  "book-export": { profiles: AUDITORS, request: ExportRequest, response: ExportBegun },
+  "book-export-page": {
+    profiles: AUDITORS,
+    /** `from`: 0, then the `next` of the page before. */
+    request: z.strictObject({ id: Uuid7, from: Count }),
+    response: ExportPage,
+  },
   "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
 } as const satisfies Record<string, Operation>;
 
@@ -209,6 +224,12 @@ export const OPERATIONS = {
           }),
         ),
       }),
+    },
+    /** Public keys of machines and services, each as a vkey: what an outsider checks the signatures of events with. */
+    "audit-keys": {
+      profiles: READERS,
+      request: z.strictObject({}),
+      response: z.object({ keys: z.array(z.string()) }),
     },
     "audit-show": {
       profiles: AUDITORS,

@@ -1,14 +1,12 @@
-import type { Event } from "../../lib/contracts/events.ts";
+import type { Principal } from "../../lib/contracts/directory.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
+import { formatVerifierKey, SIGNATURE_TYPES, verifierKey } from "../../lib/ledger/signed-note.ts";
 import { openRecord } from "../../lib/ledger/record.ts";
 import type { BookQueries } from "../../lib/storage/book-queries.ts";
-import type { ReadReason } from "../../lib/storage/sealed-reason.ts";
-
-/** What a record says in words that the book itself does not hold: a login and the text of a reason. */
-type Readable = { record: unknown; who: string | null; text: string | null };
+import type { ReadWords, Words } from "../../lib/storage/words.ts";
 
 export type ShowHandlers = {
-  [O in "audit-tail" | "audit-show"]: (body: RequestOf<"audit", O>) => Promise<ResponseOf<"audit", O>>;
+  [O in "audit-tail" | "audit-show" | "audit-keys"]: (body: RequestOf<"audit", O>) => Promise<ResponseOf<"audit", O>>;
 };
 
 /**
@@ -17,14 +15,12 @@ export type ShowHandlers = {
  */
 export function createShowHandlers(o: {
   queries: Pick<BookQueries, "book-tail" | "book-proof">;
-  nameOf: (sub: string) => string | null;
-  readReason: ReadReason;
+  words: ReadWords;
+  principals: () => Pick<Principal, "name" | "publicKey">[];
 }): ShowHandlers {
-  async function readable(bytes: string): Promise<Readable> {
+  async function readable(bytes: string): Promise<{ record: unknown } & Words> {
     const record = openRecord(Buffer.from(bytes, "base64"));
-    const { id, actor, reason } = record.event as Event;
-    const text = reason?.text ? await o.readReason(reason.text, id) : null;
-    return { record, who: o.nameOf(actor.sub), text };
+    return { record, ...(await o.words(record)) };
   }
 
   return {
@@ -35,9 +31,17 @@ export function createShowHandlers(o: {
       );
       return { head, rows };
     },
+    async "audit-keys"() {
+      return { keys: o.principals().flatMap(vkeyOf) };
+    },
     async "audit-show"(which) {
       const proof = await o.queries["book-proof"](which);
       return { proof, ...(await readable(proof.record.bytes)) };
     },
   };
+}
+
+function vkeyOf({ name, publicKey }: Pick<Principal, "name" | "publicKey">): string[] {
+  if (publicKey === null) return [];
+  return [formatVerifierKey(verifierKey(name, SIGNATURE_TYPES.ed25519, Buffer.from(publicKey, "base64")))];
 }

@@ -22,8 +22,10 @@ import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
 import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
+import { takeAway } from "../../lib/storage/take-away.ts";
 import { verifiedEvent } from "../../lib/storage/verified-event.ts";
 import { anchorCheckpoints } from "./anchors.ts";
+import { createWords } from "../../lib/storage/words.ts";
 import { judgeTelling } from "./append.ts";
 import { verifyNightly } from "./nightly.ts";
 import { type BookOwnAct, createOwnActs } from "./own-acts.ts";
@@ -174,12 +176,15 @@ function handlersOf(
   const { personKeys, newId, logKeys, self } = o;
   const queries = bookQueries(book, { keyOf: keysOf(o.principals) });
   const nameOf = (sub: string) => o.principals.bySub(sub)?.name ?? null;
+  const words = createWords({ nameOf, readReason: createReasonReader(personKeys) });
+  const onUntold = (error: unknown) => o.log.error({ err: error }, "an export could not be put on record");
   return {
     ...queries,
     ...backupHandlers(parts.backups, "audit"),
     ...quarantineQueries({ store: o.store, book }),
     ...logQueries({ ...parts, keys: logKeys, personKeys, tell: parts.bookOwnAct, newId, now: self.now, tz: self.tz }),
-    ...createShowHandlers({ queries, nameOf, readReason: createReasonReader(o.personKeys) }),
+    ...createShowHandlers({ queries, words, principals: () => o.principals.all() }),
+    ...takeAway({ store: o.store, book, names: o.principals, words, self, tell: parts.bookOwnAct, onUntold }),
     "book-verify": (_body, caller, report) =>
       verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, report),
   };

@@ -65,6 +65,7 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "record.rebooked": service("production"),
   "backup.made": either(directory, service("production", "audit", "fleet")),
   "store.restored": either(directory, service("fleet")),
+  "book.exported": service("production", "audit"),
 };
 
 /** Whether this sender may tell the book of this, in the name of this actor. */

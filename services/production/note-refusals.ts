@@ -1,7 +1,7 @@
 import { type ErrorCode, RastroError } from "../../lib/contracts/errors.ts";
 import type { ServiceWithOperations } from "../../lib/contracts/operations.ts";
 import { topics } from "../../lib/contracts/topics.ts";
-import type { Caller, Handlers } from "../../lib/messaging/request-server.ts";
+import type { Caller, Handlers, ReportProgress } from "../../lib/messaging/request-server.ts";
 
 /** What says something of the service or of the moment, and nothing of what was asked. */
 const NOT_THE_ASKER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -21,12 +21,12 @@ export function noteRefusals<S extends ServiceWithOperations>(
   handlers: Handlers<S>,
   onRefused: OnRefusedRequest,
 ): Handlers<S> {
-  type Handler = (body: unknown, caller: Caller) => unknown;
+  type Handler = (body: unknown, caller: Caller, report: ReportProgress) => unknown;
   const noting =
     (operation: string, handler: Handler): Handler =>
-    async (body, caller) => {
+    async (body, caller, report) => {
       try {
-        return await handler(body, caller);
+        return await handler(body, caller, report);
       } catch (thrown) {
         if (thrown instanceof RastroError && !NOT_THE_ASKER.has(thrown.code)) {
           const topic = topics.request(caller.name, caller.session, service, operation, "handled");

@@ -24,7 +24,9 @@ import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
+import { takeAway } from "../../lib/storage/take-away.ts";
 import { verifiedEvent } from "../../lib/storage/verified-event.ts";
+import { createWords } from "../../lib/storage/words.ts";
 import { createChanges } from "./changes.ts";
 import { judgeMachineEvent } from "./machine-entries.ts";
 import { noteRefusals } from "./note-refusals.ts";
@@ -189,12 +191,16 @@ function handlersOf(
   const { store, principals, personKeys, self, sign, newId } = o;
   const views = openViews(store);
   const keyOf = keysOf(principals);
+  const readReason = createReasonReader(personKeys);
+  const words = createWords({ nameOf: (sub) => principals.bySub(sub)?.name ?? null, readReason });
+  const onUntold = (error: unknown) => o.log.error({ err: error }, "an export could not be put on record");
   return {
     ...bookQueries(book, { keyOf }),
     ...backupHandlers(backups, "production"),
     ...quarantineQueries({ store, book }),
     ...logQueries({ book, checkpoints, keys: o.logKeys, personKeys, tell, newId, now: self.now, tz: self.tz }),
-    ...createReads({ views, book, names: principals, readReason: createReasonReader(personKeys) }),
+    ...takeAway({ store, book, names: principals, words, self, tell, onUntold }),
+    ...createReads({ views, book, names: principals, readReason }),
     ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
     async "book-verify"(_body, caller, onProgress) {
       const report = await book.verify({ keyOf, now: self.now, onProgress });

@@ -1,9 +1,10 @@
 import { addLogCommands } from "./audit-log.ts";
 import { addQuarantineCommands } from "./audit-quarantine.ts";
+import { addTakeAwayCommands } from "./audit-take-away.ts";
 import type { Groups } from "./groups.ts";
 import type { ShowOptions, TailOptions, VerifyOptions } from "./audit-run.ts";
 
-/** `audit tail|show|verify|rotate-key|quarantine`. */
+/** `audit tail|show|verify|rotate-key|quarantine|export|prove|keys`. */
 export function addAuditCommands({ program, act, terminal }: Groups): void {
   const audit = program.command("audit").description("the book of who did what, when and why; and whether it is whole");
 
@@ -33,4 +34,5 @@ export function addAuditCommands({ program, act, terminal }: Groups): void {
 
   addLogCommands(audit, { act, terminal });
   addQuarantineCommands(audit, { act, terminal });
+  addTakeAwayCommands(audit, { act, terminal });
 }

@@ -7,7 +7,7 @@ import { verifyFile } from "./verify-file.ts";
 
 const EXIT = { whole: 0, refused: 1, usage: 2 } as const;
 
-export type VerifyOptions = { policy?: string; key: string[]; hashesOnly?: true; json?: true };
+export type VerifyOptions = { policy?: string; keys?: string; key: string[]; hashesOnly?: true; json?: true };
 
 /** What the verifier writes to: the report, and progress and usage. */
 export type Output = { stdout: NodeJS.WritableStream; stderr: NodeJS.WritableStream & { isTTY?: boolean } };
@@ -19,6 +19,7 @@ export function declareVerify(command: Command): Command {
     .description("check a proof or an export with nothing but this program and public keys")
     .option("--policy <file>", "whom to believe: a C2SP tlog-policy file with log, witnesses and quorum")
     .option("--key <vkey>", "key of a log, a machine or a service; may be repeated", collect, [])
+    .option("--keys <file>", "a file of such keys, one a line (rastro audit keys)")
     .option("--hashes-only", "look at no signature of a checkpoint: shows that the file agrees with itself, no more")
     .addHelpText("after", `\n${HELP}`);
 }
@@ -54,8 +55,10 @@ async function verifyAndPrint(file: string, options: VerifyOptions, output: Outp
 
 /** @throws UsageFault. */
 export async function verifyWith(file: string, options: VerifyOptions, stderr: Output["stderr"]): Promise<Report> {
-  const policy = options.policy === undefined ? null : await readPolicy(options.policy);
-  const trust = trustOf({ policy, keys: options.key, hashesOnly: options.hashesOnly === true });
+  const policy = options.policy === undefined ? null : await readText(options.policy);
+  const listed = options.keys === undefined ? "" : await readText(options.keys);
+  const keys = [...options.key, ...listed.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#"))];
+  const trust = trustOf({ policy, keys, hashesOnly: options.hashesOnly === true });
   const progress = showProgress(stderr);
   try {
     return await verifyFile(file, trust, { onProgress: progress.update });
@@ -64,7 +67,7 @@ export async function verifyWith(file: string, options: VerifyOptions, stderr: O
   }
 }
 
-async function readPolicy(path: string): Promise<string> {
+async function readText(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");
   } catch (cause) {

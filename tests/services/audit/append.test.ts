@@ -60,6 +60,7 @@ describe("who may tell audit of what", () => {
         "log-key.retired",
         "record.rebooked",
         "backup.made",
+        "book.exported",
       ],
     ],
     [

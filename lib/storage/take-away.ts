@@ -1,0 +1,48 @@
+import { RastroError } from "../contracts/errors.ts";
+import type { RequestOf, ResponseOf } from "../contracts/operations.ts";
+import { inclusionPath } from "../ledger/tree.ts";
+import { bestCheckpoint } from "./best-checkpoint.ts";
+import type { Book } from "./book.ts";
+import { createExports, type ExportHandlers, type ExportOptions } from "./book-export.ts";
+import { keys } from "./keys.ts";
+
+export type TakeAwayHandlers = ExportHandlers & {
+  "book-prove": (body: RequestOf<"audit", "book-prove">) => Promise<ResponseOf<"audit", "book-prove">>;
+};
+
+/** The handlers of what somebody takes out of the plant to check it elsewhere: exports, and proofs of single records. */
+export function takeAway(
+  o: Omit<ExportOptions, "checkpoint" | "book"> & { book: Pick<Book, "name" | "head" | "find" | "record"> },
+): TakeAwayHandlers {
+  const { store, book } = o;
+
+  function node(level: number, index: number): Buffer {
+    const hash = store.getNow(keys.node(level, index));
+    if (hash !== undefined) return hash;
+    const message = `Proving from the book ${book.name} failed: node ${index} of level ${level} is missing. Keep a copy of the folder and run a verification.`;
+    throw new RastroError({ code: "book_damaged", message });
+  }
+
+  return {
+    ...createExports({ ...o, checkpoint: async () => (await bestCheckpoint(store, 0))?.note ?? null }),
+    async "book-prove"(which) {
+      const seq = "seq" in which ? which.seq : book.find(which.id);
+      const record = seq === undefined ? undefined : book.record(seq);
+      if (record === undefined) throw unknownRecord(book.name, "seq" in which ? String(which.seq) : which.id);
+      const best = await bestCheckpoint(store, record.seq + 1);
+      if (best === null) throw notCovered(book.name, record.seq);
+      const path = inclusionPath(record.seq, best.checkpoint.head.size, node);
+      return { record, path: path.map((hash) => hash.toString("hex")), checkpoint: best.note };
+    },
+  };
+}
+
+function unknownRecord(book: string, given: string): RastroError {
+  const message = `Proving record ${given} of the book ${book} failed: the book has no such record.`;
+  return new RastroError({ code: "unknown_record", message, given });
+}
+
+function notCovered(book: string, seq: number): RastroError {
+  const message = `Proving record ${seq} of the book ${book} failed: no checkpoint covers it yet; one does within seconds while the book takes records.`;
+  return new RastroError({ code: "no_checkpoint", message, given: String(seq) });
+}
