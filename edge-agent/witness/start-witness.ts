@@ -7,6 +7,7 @@ import type { Outbox } from "../../lib/storage/outbox.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import { offerOnce } from "../../lib/witness/offer.ts";
 import { openWitness, type OpenWitness } from "../../lib/witness/open-witness.ts";
+import { followLogs } from "../../lib/witness/trusted-logs.ts";
 import { serveOverMqtt } from "../../lib/witness/over-mqtt.ts";
 import type { Every } from "../every.ts";
 import type { Moment } from "../own-events.ts";
@@ -38,8 +39,7 @@ export async function openMachineWitness(o: {
   log: Logger;
 }): Promise<MachineWitness> {
   const { machine, folders, now, log } = o;
-  const trusted = await loadPinnedLogs({ folders, machine, log });
-  const logs = { keys: () => trusted };
+  const logs = followLogs(await loadPinnedLogs({ folders, machine, log }));
   const files = { keyFile: folders.agentWitnessKey(machine), folder: folders.agentWitness(machine) };
   const { witness, findings, report, figures, onAlarm } = await openWitness({
     name: `${machine}.${o.plant}/witness`,

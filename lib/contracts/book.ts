@@ -57,3 +57,7 @@ export const VerifyReport = z.object({
   tookMs: Count,
 });
 export type VerifyReport = z.infer<typeof VerifyReport>;
+
+/** What is retained on `books/<book>/rotations`: the notes by which the log's keys handed over, the oldest first. */
+export const LogRotations = z.strictObject({ v: z.literal(1), rotations: z.array(z.string().max(4096)).max(1000) });
+export type LogRotations = z.infer<typeof LogRotations>;

@@ -28,6 +28,7 @@ const LIVE = [
   "machines/+/witness/+/alarm",
   "production/#",
   "books/+/checkpoint",
+  "books/+/rotations",
   "services/+/alarms/+",
   "services/standby/books/+",
   "$SYS/broker/#",
@@ -85,11 +86,23 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
   broker: service([], []),
   directory: service(["directory/principals/+"], []),
   production: service(
-    ["machines/+/receipts/production", "services/+/receipts/production", "production/#", "books/production/checkpoint"],
+    [
+      "machines/+/receipts/production",
+      "services/+/receipts/production",
+      "production/#",
+      "books/production/checkpoint",
+      "books/production/rotations",
+    ],
     ["machines/+/events/production", "services/+/events/production"],
   ),
   audit: service(
-    ["machines/+/receipts/audit", "services/+/receipts/audit", "books/+/checkpoint", "machines/+/witness/+/add/+"],
+    [
+      "machines/+/receipts/audit",
+      "services/+/receipts/audit",
+      "books/+/checkpoint",
+      "books/audit/rotations",
+      "machines/+/witness/+/add/+",
+    ],
     [
       "machines/+/events/audit",
       "services/+/events/audit",
@@ -111,7 +124,7 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
       "requests/%u/+/production/book-range/+",
       "requests/%u/+/audit/book-range/+",
     ],
-    subscribe: ["responses/%u/#", "books/+/checkpoint"],
+    subscribe: ["responses/%u/#", "books/+/checkpoint", "books/+/rotations"],
     hidden: [],
   },
 };

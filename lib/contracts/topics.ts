@@ -27,6 +27,8 @@ export const topics = {
   response: (user: string, session: string, request: string) => `responses/${user}/${session}/${request}`,
   /** Who vouches for a log stands in the note itself. */
   checkpoint: (book: BookName) => `books/${book}/checkpoint`,
+  /** How the log's key came to be the one of now: `LogRotations` of the books' contract. */
+  rotations: (book: BookName) => `books/${book}/rotations`,
   witnessAdd: (machine: string, book: BookName, request: string) =>
     `machines/${machine}/witness/${book}/add/${request}`,
   witnessResponse: (machine: string, book: BookName, request: string) =>
@@ -47,6 +49,7 @@ export const filters = {
   everyPrincipal: "directory/principals/+",
   eventsFor: (book: BookName) => [`machines/+/events/${book}`, `services/+/events/${book}`],
   everyCheckpoint: "books/+/checkpoint",
+  everyRotations: "books/+/rotations",
   everyWitnessResponse: "machines/+/witness/+/response/+",
   everyWitnessAlarm: "machines/+/witness/+/alarm",
   witnessRequestsTo: (machine: string) => `machines/${machine}/witness/+/add/+`,

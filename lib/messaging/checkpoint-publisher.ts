@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { LogRotations } from "../contracts/book.ts";
 import type { BookName } from "../contracts/names.ts";
 import { topics } from "../contracts/topics.ts";
 import type { Link } from "./link.ts";
@@ -33,12 +34,15 @@ export function publishCheckpoints(o: {
   link: Pick<Link, "publish" | "connected" | "onUp">;
   book: BookName;
   checkpoints: CheckpointsPort;
+  /** The notes by which the log's keys handed over; told when there are others than before. */
+  rotations: () => readonly string[];
   log: Logger;
   now: () => number;
   after?: After;
 }): CheckpointPublisher {
   const after = o.after ?? systemAfter;
   const listeners: ((note: string) => void)[] = [];
+  let rotationsTold = 0;
   let toldAt = Number.NEGATIVE_INFINITY;
   let cancel: () => void = () => undefined;
   let running: Promise<void> = Promise.resolve();
@@ -50,7 +54,17 @@ export function publishCheckpoints(o: {
     toldAt = o.now();
   }
 
+  /** Before a checkpoint that only the new key signed. */
+  async function tellRotations(): Promise<void> {
+    const rotations = [...o.rotations()];
+    if (rotations.length === rotationsTold || !o.link.connected) return;
+    const text = JSON.stringify({ v: 1, rotations } satisfies LogRotations);
+    await o.link.publish(topics.rotations(o.book), text, { qos: 1, retain: true });
+    rotationsTold = rotations.length;
+  }
+
   async function tell(): Promise<void> {
+    await tellRotations();
     const { note, isNew } = await o.checkpoints.issue();
     if (!isNew && o.now() - toldAt < HEARTBEAT_MS) return;
     await publish(note);
@@ -67,7 +81,10 @@ export function publishCheckpoints(o: {
   }
 
   // A broker that was started anew may have lost what it retained.
-  o.link.onUp(() => (toldAt = Number.NEGATIVE_INFINITY));
+  o.link.onUp(() => {
+    toldAt = Number.NEGATIVE_INFINITY;
+    rotationsTold = 0;
+  });
   turn();
   return {
     async republish() {

@@ -1,9 +1,11 @@
+import { LogRotations } from "../contracts/book.ts";
 import { BookName } from "../contracts/names.ts";
+import { parseJson } from "../contracts/parse.ts";
 import { filters, parseWitness, topics } from "../contracts/topics.ts";
 import { formatWitnessAnswer, WITNESS_REQUEST_MAXIMUM, type WitnessAlarm } from "../contracts/witness.ts";
 import type { Link } from "../messaging/link.ts";
 import type { Logger } from "../runtime/log.ts";
-import type { TrustedLogs } from "./trusted-logs.ts";
+import type { FollowedLogs } from "./trusted-logs.ts";
 import type { Witness } from "./witness.ts";
 
 export type OverMqttOptions = {
@@ -11,7 +13,7 @@ export type OverMqttOptions = {
   /** The name under which the link signs in. */
   machine: string;
   witness: Witness;
-  logs: TrustedLogs;
+  logs: FollowedLogs;
   /** The alarms that are raised. */
   alarms: () => WitnessAlarm[];
   log: Logger;
@@ -52,8 +54,13 @@ export function serveOverMqtt(o: OverMqttOptions): { tellAlarm: TellAlarm } {
   };
   const look = (_topic: string, payload: Buffer, retained: boolean) => o.witness.look(textOf(payload), !retained);
 
+  const follow = (_topic: string, payload: Buffer) => {
+    o.logs.follow(parseJson(LogRotations, payload, "the rotations of a log's key").rotations);
+  };
+
   const refused = (err: unknown) => log.error({ err }, "the broker does not let this machine witness its books");
   link.subscribe(filters.witnessRequestsTo(machine), answer).catch(refused);
+  link.subscribe(filters.everyRotations, follow).catch(refused);
   link.subscribe(filters.everyCheckpoint, look).catch(refused);
   link.onUp(tellAll);
   return { tellAlarm };

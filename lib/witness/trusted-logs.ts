@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { RastroError } from "../contracts/errors.ts";
+import { followRotations } from "../ledger/key-rotation.ts";
 import { parseVerifierKey, SIGNATURE_TYPES, type VerifierKey } from "../ledger/signed-note.ts";
 import { codeOf } from "../runtime/new-file.ts";
 
@@ -7,6 +8,31 @@ import { codeOf } from "../runtime/new-file.ts";
 export interface TrustedLogs {
   /** Asked for each request, so that a key may join while the witness runs. */
   keys(): readonly VerifierKey[];
+}
+
+/** Logs whose keys may change: a key that is pinned hands over to the next by a note that it has signed. */
+export type FollowedLogs = TrustedLogs & {
+  /**
+   * Takes notes of a log's rotations into account, the oldest first; those of other logs change nothing.
+   *
+   * @throws LedgerError `bad-note` for one that is not signed by both keys, or is none; nothing has changed then.
+   */
+  follow(rotations: readonly string[]): void;
+};
+
+/** While a rotation lasts the key before the newest signs as well. */
+const KEYS_OF_A_LOG = 2;
+
+/** @param pinned - the keys that were given by hand: what follows from them is trusted, and nothing else. */
+export function followLogs(pinned: readonly VerifierKey[]): FollowedLogs {
+  const rows = new Map(pinned.map((key) => [key, [key]]));
+  return {
+    keys: () => [...rows.values()].flatMap((row) => row.slice(-KEYS_OF_A_LOG)),
+    follow(rotations) {
+      const followed = pinned.map((key) => ({ key, row: followRotations(key, rotations) }));
+      for (const { key, row } of followed) if (row.length > (rows.get(key)?.length ?? 0)) rows.set(key, row);
+    },
+  };
 }
 
 /**

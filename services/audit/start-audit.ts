@@ -92,7 +92,9 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
     onFault: (error) => log.error({ err: error }, "pruning the checkpoints failed"),
   });
   const publisher =
-    book.damage === null ? publishCheckpoints({ link, book: "audit", checkpoints, log, now: self.now }) : null;
+    book.damage === null
+      ? publishCheckpoints({ link, book: "audit", checkpoints, rotations: o.logKeys.rotations, log, now: self.now })
+      : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, roleOf, onRefused) : null;
   const handlers = handlersOf(o, { book, checkpoints, verification, backups, bookOwnAct });
   await serve({ link, service: "audit", principals, handlers, onRefused, now: self.now, log });

@@ -108,7 +108,9 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   const onFault = (error: unknown) => o.log.error({ err: error }, "pruning failed");
   const stopPruning = [outbox, checkpoints].map((kept) => pruneRegularly({ kept, onFault }));
   const publisher =
-    book.damage === null ? publishCheckpoints({ ...o, book: "production", checkpoints, now: o.self.now }) : null;
+    book.damage === null
+      ? publishCheckpoints({ ...o, book: "production", checkpoints, rotations: o.logKeys.rotations, now: o.self.now })
+      : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, onRefused) : null;
   const handlers = noteRefusals("production", handlersOf(o, book, checkpoints, tell, backups), onRefused);
   await serve({

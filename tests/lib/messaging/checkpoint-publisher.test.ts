@@ -7,6 +7,7 @@ function bench() {
   let now = 0;
   let due: { at: number; task: () => void } | null = null;
   let note = "one";
+  let rotations: string[] = [];
   let told = "";
   const published: string[] = [];
   let up: (connection: string) => void = () => undefined;
@@ -29,6 +30,7 @@ function bench() {
     link,
     book: "audit",
     checkpoints,
+    rotations: () => rotations,
     log: SILENT,
     now: () => now,
     after: (ms, task) => {
@@ -41,6 +43,7 @@ function bench() {
     publisher,
     link,
     reconnect: () => up("c2"),
+    rotate: (texts: string[]) => void (rotations = texts),
     change: (text: string) => void (note = text),
     /** Lets so many seconds pass, one after the other. */
     async pass(seconds: number) {
@@ -88,6 +91,19 @@ describe("publishing checkpoints", () => {
     reconnect();
     await pass(2);
     expect(published.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it("tells how the key was changed, before the checkpoint that the new one signs", async () => {
+    const { published, change, rotate, pass, reconnect } = bench();
+    await pass(1);
+    rotate(["a note"]);
+    change("two");
+    await pass(2);
+    const told = 'books/audit/rotations {"v":1,"rotations":["a note"]} retained';
+    expect(published.slice(1)).toEqual([told, "books/audit/checkpoint two retained"]);
+    reconnect();
+    await pass(1);
+    expect(published.filter((line) => line === told)).toHaveLength(2);
   });
 
   it("tells what is new at its end", async () => {
