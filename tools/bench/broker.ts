@@ -1,12 +1,11 @@
-import { existsSync } from "node:fs";
-import { availableParallelism, loadavg } from "node:os";
-import { delimiter, join } from "node:path";
+import { loadavg } from "node:os";
 import Table from "cli-table3";
 import { Command, Option } from "commander";
 import { type Broker, type BrokerKind, BROKERS, MOSQUITTO, MOSQUITTO_PLAIN } from "./broker/brokers.ts";
 import { connectRow, qos1Row, signInsRow } from "./broker/connection-rows.ts";
 import { type Instrument, openInstrument, ownInstrument } from "./broker/load.ts";
 import type { Result } from "./broker/rows.ts";
+import { canPin } from "./pinning.ts";
 import { fanOutRow, latencyRow, MOST_MACHINES, mostRow, stalledRow, statusRow, tlsRows } from "./broker/status-rows.ts";
 
 /*
@@ -106,12 +105,6 @@ async function tlsStatusRows(hubCore: number | null, core: number | null): Promi
 
 function chosenBrokers(): readonly BrokerKind[] {
   return BROKERS.filter(({ name }) => options.brokers === undefined || options.brokers.includes(name));
-}
-
-/** Two cores and taskset (util-linux) are needed to keep broker and instrument apart. */
-function canPin(): boolean {
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return availableParallelism() > 1 && folders.some((folder) => existsSync(join(folder, "taskset")));
 }
 
 function report(results: readonly Result[], o: { instrument: Instrument; pinned: boolean }): void {

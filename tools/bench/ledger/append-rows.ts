@@ -1,31 +1,42 @@
 import { median } from "../broker/rows.ts";
 import { type AppenderKind, BARE_PUT, BOOK, FLOOR } from "./appenders.ts";
 import { callFor, type Pace } from "./callers.ts";
+import { postgres } from "./postgres.ts";
 import { type Bound, type Comparison, inFolder } from "./rows.ts";
+import { sqlite } from "./sqlite.ts";
 
 type Options = { seconds: number; rounds: number };
+
+/** What the book is held against at so many callers. */
+export const PEERS = ["floor", "sqlite", "postgres"] as const;
+export type Peer = (typeof PEERS)[number];
 
 /** Records that are prepared for each second: more than anything here takes. */
 const PREPARED_PER_S = 80_000;
 
 const AGAINST_FLOOR: Bound = { is: "at least", must: 0.5, aim: 0.8 };
+const AGAINST_DATABASES: Bound = { is: "at least", must: 1, aim: 3 };
 const LATENCY: Bound = { is: "at most", must: 2, aim: 1.3 };
 
-/** a: durable appends a second, beside the floor. */
-export async function appendRow(o: Options & { callers: number }): Promise<Comparison[]> {
-  const [book, floor] = await measureInTurn(o, [BOOK, FLOOR]);
-  return [
-    {
-      row: `appends, ${o.callers} callers`,
-      ours: medianPace(book),
-      unit: "/s",
-      other: FLOOR.name,
-      theirs: medianPace(floor),
-      bound: AGAINST_FLOOR,
-      remark: spread(book),
-    },
-  ];
+/** a, b: durable appends a second, beside the floor and beside databases with one insert a record. */
+export async function appendRow(o: Options & { callers: number; peers: readonly Peer[] }): Promise<Comparison[]> {
+  const kinds = { floor: FLOOR, sqlite: await sqlite(), postgres: await postgres() };
+  const wanted = o.peers.map((peer) => ({ peer, kind: kinds[peer] }));
+  const present = wanted.flatMap(({ kind }) => kind ?? []);
+  const [book, ...others] = await measureInTurn(o, [BOOK, ...present]);
+  const theirs = new Map(present.map((kind, index) => [kind.name, others[index]]));
+  return wanted.map(({ peer, kind }) => ({
+    row: `appends, ${o.callers} callers`,
+    ours: medianPace(book),
+    unit: "/s",
+    other: kind?.name ?? NAMES[peer],
+    theirs: kind === null ? null : medianPace(theirs.get(kind.name)),
+    bound: peer === "floor" ? AGAINST_FLOOR : AGAINST_DATABASES,
+    remark: kind === null ? `${NAMES[peer]} is not installed` : `${spread(book)} in the rounds`,
+  }));
 }
+
+const NAMES: Record<Peer, string> = { floor: "floor", sqlite: "SQLite", postgres: "PostgreSQL" };
 
 /** c: how long a caller alone waits, beside a bare synced put of the same bytes. */
 export async function latencyRow(o: Options): Promise<Comparison[]> {

@@ -1,10 +1,8 @@
-import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { sha256 } from "../../../lib/ledger/hash.ts";
-import { Book } from "../../../lib/storage/book.ts";
 import { type Database, openLevel, type Operation } from "../../../lib/storage/database.ts";
 import { u64 } from "../../../lib/storage/keys.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { openBook } from "./large-book.ts";
 import { type Prepared, preparedBytes, preparedRecord } from "./records.ts";
 
 /** Takes records and resolves for each once it is on disk. */
@@ -21,20 +19,8 @@ export const BOOK: AppenderKind<Prepared> = {
   name: "book",
   prepare: preparedRecord,
   async open(folder) {
-    const store = await Store.openFolder(join(folder, "store"));
-    const book = await Book.open({
-      store,
-      name: "production",
-      origin: "bench/production",
-      headNote: join(folder, "head.note"),
-    });
-    return {
-      append: ({ input, id, text }) => store.write((tx) => book.append(tx, input, id, text)),
-      async close() {
-        await book.close();
-        await store.close();
-      },
-    };
+    const { store, book, close } = await openBook(folder);
+    return { append: ({ input, id, text }) => store.write((tx) => book.append(tx, input, id, text)), close };
   },
 };
 

@@ -1,0 +1,68 @@
+import { randomInt } from "node:crypto";
+import { join } from "node:path";
+import { leafHash } from "../../../lib/ledger/hash.ts";
+import { openLevel } from "../../../lib/storage/database.ts";
+import { RECORDS } from "../../../lib/storage/keys.ts";
+import { quantile } from "./callers.ts";
+import { openBook } from "./large-book.ts";
+
+/*
+ * One piece of work on a book that is there already, in a process of its own: so that it can be held to a core, and its
+ * memory is nobody else's. The order comes as arguments, the answer is one line of JSON.
+ */
+
+/** Rows that the floor reads in one go. */
+const ROWS_AT_ONCE = 1000;
+
+export type Job = "verify" | "rehash" | "prove";
+/** `perSecond` counts records or proofs; `peakMiB` is the most memory that the process ever had. */
+export type Answer = { perSecond: number; p50Ms: number; p99Ms: number; peakMiB: number };
+
+const [job, folder, count] = process.argv.slice(2) as [Job, string, string];
+const JOBS: Record<Job, () => Promise<Omit<Answer, "peakMiB">>> = { verify, rehash, prove };
+const figures = await JOBS[job]();
+const peakMiB = process.resourceUsage().maxRSS / 1024;
+process.stdout.write(`${JSON.stringify({ ...figures, peakMiB } satisfies Answer)}\n`);
+
+/** All that a verification looks at but signatures: their keys are nobody's, so each counts as of an unknown key. */
+async function verify() {
+  const { book, close } = await openBook(folder);
+  const begun = performance.now();
+  const report = await book.verify();
+  const ms = performance.now() - begun;
+  await close();
+  if (!report.ok) throw new Error(`the benchmark's book is not whole: ${JSON.stringify(report.damaged[0])}`);
+  return { perSecond: (report.size / ms) * 1000, p50Ms: ms, p99Ms: ms };
+}
+
+/** The floor of a verification: every record read and hashed once. */
+async function rehash() {
+  const database = await openLevel(join(folder, "store"));
+  const begun = performance.now();
+  const iterator = database.iterator(RECORDS);
+  let records = 0;
+  for (let rows = await iterator.nextv(ROWS_AT_ONCE); rows.length > 0; rows = await iterator.nextv(ROWS_AT_ONCE)) {
+    for (const [, bytes] of rows) leafHash(bytes);
+    records += rows.length;
+  }
+  await iterator.close();
+  const ms = performance.now() - begun;
+  await database.close();
+  return { perSecond: (records / ms) * 1000, p50Ms: ms, p99Ms: ms };
+}
+
+/** A record with its proof, of so many records anywhere in the book. */
+async function prove() {
+  const { book, close } = await openBook(folder);
+  const { size } = book.head();
+  const took: number[] = [];
+  for (let n = 0; n < Number(count); n += 1) {
+    const begun = performance.now();
+    book.prove(randomInt(size));
+    took.push(performance.now() - begun);
+  }
+  await close();
+  const ms = took.reduce((sum, one) => sum + one, 0);
+  took.sort((a, b) => a - b);
+  return { perSecond: (took.length / ms) * 1000, p50Ms: quantile(took, 0.5), p99Ms: quantile(took, 0.99) };
+}
