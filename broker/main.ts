@@ -15,6 +15,7 @@ import { outboxFigures } from "../lib/storage/figures.ts";
 import { Outbox } from "../lib/storage/outbox.ts";
 import { pruneRegularly } from "../lib/storage/prune-regularly.ts";
 import { Store } from "../lib/storage/store.ts";
+import { backUpHub, hubBackupOptions } from "./back-up.ts";
 import { openAccessBook } from "./access-book.ts";
 import type { OnAccess } from "./access-events.ts";
 import { watchAccess } from "./access-log.ts";
@@ -52,7 +53,8 @@ async function start(context: ProcessContext): Promise<void> {
   const forwarder = await loadOrCreateSecret(folders.consoleForwarding, random);
   const sessionLimits = { idleMs: settings.sessionIdleMs, maxMs: settings.sessionMaxMs };
   const opening = { folders, plant, tz: settings.tz, sessionLimits, log, now, random };
-  const { directory, close } = await openDirectoryOf(opening);
+  const backupOptions = await hubBackupOptions(context, plant.id);
+  const { directory, store, keyStore, close } = await openDirectoryOf(opening);
   let directoryOpen = true;
   context.onStop(async () => {
     directoryOpen = false;
@@ -132,7 +134,9 @@ async function start(context: ProcessContext): Promise<void> {
     access.ofRequest(refused);
     book.ofRequest(refused);
   };
-  health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused, authority, forwarder }));
+  const stores = { directory: store, "people-keys": keyStore, sessions: sessions.store };
+  const backups = await backUpHub(context, { directory, stores, store, options: backupOptions, app: APP });
+  health.mount(directoryRoutes({ directory, connections: hub, now, log, onRefused, authority, backups, forwarder }));
 }
 
 /** Figures for Prometheus, alarms below `$SYS/broker/alarm/`, and whether there is room on the disk. */

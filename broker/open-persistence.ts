@@ -16,12 +16,13 @@ export async function openSessionStore(o: {
   limits: SessionLimits;
   now: () => number;
   onAccess: OnAccess;
-}): Promise<{ persistence: Persistence; close: () => Promise<void> }> {
+}): Promise<{ persistence: Persistence; store: Store; close: () => Promise<void> }> {
   const store = await Store.openFolder(o.folder);
   const persistence = await openPersistence({ store, limits: o.limits, now: o.now });
   persistence.onDrop((report) => tell(report, o.onAccess));
   return {
     persistence,
+    store,
     async close() {
       await persistence.close();
       await store.close();

@@ -26,6 +26,8 @@ import {
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
 import type { Logger } from "pino";
+import type { Backups } from "../../lib/storage/backup/backups.ts";
+import { addBackupRoutes } from "./backup-routes.ts";
 import type { Authority } from "../tls/authority.ts";
 import { forwardedAddress } from "../forwarded-address.ts";
 import { admittedOrThrow, type Directory } from "./directory.ts";
@@ -43,6 +45,7 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   not_allowed: 403,
   unknown_name: 404,
   unknown_session: 404,
+  unknown_backup: 404,
   name_taken: 409,
   setup_done: 409,
   busy: 429,
@@ -70,6 +73,8 @@ export function directoryRoutes(o: {
   onRefused: OnRefusedRequest;
   /** Issues client certificates; null where there is none. */
   authority: Pick<Authority, "certificate" | "issueClient"> | null;
+  /** Of the hub's own stores; null where they lie in memory. */
+  backups: Backups | null;
   /** The secret by which the console is known; null where none is believed. */
   forwarder: string | null;
 }): Hono {
@@ -219,6 +224,9 @@ export function directoryRoutes(o: {
     if (principal.kind !== "service") throw notAllowed("reading a person's key", principal.name, "a service");
     return context.json(await directory.people.key(context.req.param("sub")));
   });
+
+  const admit = async (context: Context, action: string) => administrator(await caller(context), action).by;
+  addBackupRoutes(app, { backups: o.backups, administrator: admit });
 
   app.onError((error, context) => {
     const problem = toProblem(error);

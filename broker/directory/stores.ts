@@ -3,18 +3,26 @@ import type { Folders } from "../../lib/runtime/folders.ts";
 import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import type { Plant } from "../../lib/runtime/plant.ts";
+import { requireRestored } from "../../lib/runtime/restored.ts";
 import { loadOrCreateSecret } from "../../lib/runtime/secret-file.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { type Directory, openDirectory } from "./directory.ts";
 import type { SessionLimits } from "./sessions.ts";
 
-export type OpenedDirectory = { directory: Directory; close: () => Promise<void> };
+export type OpenedDirectory = {
+  directory: Directory;
+  /** The directory's own store, and that of the keys of people. */
+  store: Store;
+  keyStore: Store;
+  close: () => Promise<void>;
+};
 
 /**
  * Opens the directory of a data folder with its two stores. Makes what is missing: both stores, the directory's
  * service key, the local administrator's key (mode 0600).
  *
- * @throws RastroError `store_locked` while another process has it open, `store_unusable`, `store_newer`.
+ * @throws RastroError `store_locked` while another process has it open, `store_unusable` (also when a restore was cut
+ *   off), `store_newer`.
  */
 export async function openDirectoryOf(o: {
   folders: Folders;
@@ -26,6 +34,7 @@ export async function openDirectoryOf(o: {
   random: (bytes: number) => Buffer;
 }): Promise<OpenedDirectory> {
   const { folders, now, random } = o;
+  for (const name of ["directory", "people-keys"] as const) await requireRestored(folders.restoredMark(name));
   const key = await loadOrCreateKey(folders.serviceKey("directory"));
   const localKey = await loadOrCreateSecret(folders.localAdmin, random);
   const store = await Store.openFolder(folders.directory);
@@ -50,7 +59,7 @@ export async function openDirectoryOf(o: {
       now,
       random,
     });
-    return { directory, close };
+    return { directory, store, keyStore, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BackupName, HUB_STORES } from "./backup.ts";
 import { Base64, Instant, PersonId, plainText, Segment } from "./names.ts";
 
 /** What a name in the directory may do. `machine` and `service` are not given to people. */
@@ -202,3 +203,8 @@ export const CertificateIssued = z.object({
   serial: z.string(),
   notAfter: Instant,
 });
+
+/** `POST /directory/backups`: backs up one of the hub's stores. `GET` lists the backups of all of them. */
+export const BackupRequest = z.strictObject({ store: z.enum(HUB_STORES) });
+/** `POST /directory/backups/verify`. */
+export const BackupVerifyRequest = z.strictObject({ store: z.enum(HUB_STORES), name: BackupName });

@@ -10,6 +10,8 @@ export interface OutboxPort {
   readonly epoch: string;
   /** The lowest dseq that can still be read. */
   floor(): number;
+  /** The dseq of the newest event, if it is kept and none waits; else null. */
+  newestSettled(): number | null;
   /** Events in order, waiting and settled alike, from `from` on; from the first that waits with null. At least one if there is any. */
   read(o: { from: number | null; maxEvents: number; maxBytes: number }): Promise<OutboxEntry[]>;
   /** Frees what the receipts are for, on disk when it resolves. Receipts of other events are ignored. */

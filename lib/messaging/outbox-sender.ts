@@ -255,7 +255,15 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
     silences = 0;
     resendAsked = null;
     lastError = null;
-    stepBack();
+    askWithNewest();
+  }
+
+  /**
+   * With each connection, and again until its receipt comes, the newest event is sent though it has one: a receiver that
+   * was restored from a backup lacks it and asks for all that it lacks. Where events wait they do the same.
+   */
+  function askWithNewest(): void {
+    stepBack(outbox.newestSettled() ?? undefined);
   }
 
   return {
@@ -264,6 +272,7 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
       outbox.onStaged(staged);
       link.onUp(reconnected);
       link.onDown(() => (lastError = "there is no connection to the broker"));
+      askWithNewest();
       void subscribe();
       running = run();
     },

@@ -1,5 +1,8 @@
 import { z } from "zod";
+import { BackupReport, BackupRow } from "../contracts/backup.ts";
 import {
+  type BackupRequest,
+  type BackupVerifyRequest,
   CertificateIssued,
   type CertificateRequest,
   HubTime,
@@ -31,7 +34,10 @@ export type Bearer = { name: string; token: string };
 
 export type DirectoryClient = ReturnType<typeof createDirectoryClient>;
 
-type Ask = { method: string; path: string; bearer?: Bearer; body?: unknown };
+type Ask = { method: string; path: string; bearer?: Bearer; body?: unknown; timeoutMs?: number };
+
+/** A large store takes a while to be written and read back. */
+const BACKUP_TIMEOUT_MS = 30 * 60_000;
 
 /**
  * The directory's HTTP interface as functions. Each throws RastroError: what the directory answered, `not_reachable`
@@ -116,6 +122,15 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
       body: z.input<typeof CertificateRequest>,
     ): Promise<z.infer<typeof CertificateIssued>> =>
       ask(CertificateIssued, { method: "POST", path: "/directory/certificates", bearer, body }),
+    /** Backups of the hub's own stores, newest first. */
+    backupList: (bearer: Bearer): Promise<BackupRow[]> =>
+      ask(z.array(BackupRow), { method: "GET", path: "/directory/backups", bearer }),
+    backupCreate: (bearer: Bearer, body: z.input<typeof BackupRequest>): Promise<BackupReport> =>
+      ask(BackupReport, { method: "POST", path: "/directory/backups", bearer, body, timeoutMs: BACKUP_TIMEOUT_MS }),
+    backupVerify: (bearer: Bearer, body: z.input<typeof BackupVerifyRequest>): Promise<BackupReport> => {
+      const path = "/directory/backups/verify";
+      return ask(BackupReport, { method: "POST", path, bearer, body, timeoutMs: BACKUP_TIMEOUT_MS });
+    },
     personKey: (bearer: Bearer, sub: string): Promise<z.infer<typeof PersonKey>> =>
       ask(PersonKey, { method: "GET", path: `/directory/people/${encodeURIComponent(sub)}/key`, bearer }),
   };
@@ -131,11 +146,12 @@ function createExchange(o: { url: string; fetch: typeof globalThis.fetch; timeou
 }
 
 async function send(o: { url: string; fetch: typeof globalThis.fetch; timeoutMs: number }, request: Ask, what: string) {
+  const timeoutMs = request.timeoutMs ?? o.timeoutMs;
   try {
     const response = await o.fetch(`${o.url}${request.path}`, {
       method: request.method,
       headers: headersOf(request),
-      signal: AbortSignal.timeout(o.timeoutMs),
+      signal: AbortSignal.timeout(timeoutMs),
       // A redirect would carry the bearer's token to wherever it points.
       redirect: "error",
       ...(request.body === undefined ? {} : { body: JSON.stringify(request.body) }),
@@ -145,7 +161,7 @@ async function send(o: { url: string; fetch: typeof globalThis.fetch; timeoutMs:
     const late = cause instanceof Error && cause.name === "TimeoutError";
     throw new RastroError(
       late
-        ? { code: "timeout", message: `Asking the directory (${what}) failed: no answer within ${o.timeoutMs} ms.` }
+        ? { code: "timeout", message: `Asking the directory (${what}) failed: no answer within ${timeoutMs} ms.` }
         : {
             code: "not_reachable",
             message: `Asking the directory (${what}) failed: nothing answers there; start Rastro first.`,

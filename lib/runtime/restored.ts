@@ -2,10 +2,15 @@ import { readFile, rm } from "node:fs/promises";
 import { RestoredMark } from "../contracts/backup.ts";
 import { RastroError } from "../contracts/errors.ts";
 import { parseJson } from "../contracts/parse.ts";
-import { codeOf, unusable } from "./new-file.ts";
+import { codeOf, replaceFile, unusable } from "./new-file.ts";
+
+/** Leaves word of a restore beside the store. On disk when it resolves. @throws RastroError `store_unusable`. */
+export async function leaveMark(file: string, mark: RestoredMark): Promise<void> {
+  await replaceFile(file, `${JSON.stringify(mark)}\n`);
+}
 
 /** What the last restore left, cut off or not; null when there was none since the service last started. */
-async function readMark(file: string): Promise<RestoredMark | null> {
+export async function readMark(file: string): Promise<RestoredMark | null> {
   try {
     return parseJson(RestoredMark, await readFile(file), file);
   } catch (error) {

@@ -95,6 +95,12 @@ export class Outbox {
     return this.#state().floor;
   }
 
+  /** The dseq of the newest event, if it is kept and none waits; else null. */
+  newestSettled(): number | null {
+    const { waiting, next, floor } = this.#state();
+    return waiting === 0 && next > floor ? next - 1 : null;
+  }
+
   /**
    * Events in order and without a gap, waiting and sealed alike from `from` on; from the first that waits with null.
    * At least one event is given if there is any, however large.

@@ -17,6 +17,7 @@ import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
 import { startHealth } from "../../lib/runtime/health.ts";
 import { createKey, type KeyPair } from "../../lib/runtime/keys.ts";
 import { signToken } from "../../lib/runtime/token.ts";
+import type { Backups } from "../../lib/storage/backup/backups.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { CHEAP } from "./directory.ts";
 import { SILENT } from "./silent.ts";
@@ -73,6 +74,8 @@ export async function startTestHub(
     passwordCost?: PasswordCost;
     /** Issues client certificates; none unless given. */
     authority?: Authority;
+    /** Of the directory's stores; none unless given. */
+    backups?: Backups;
     /** MQTT over TLS besides. */
     tls?: HubOptions["tls"];
     sessionLimits?: SessionLimits;
@@ -128,6 +131,7 @@ export async function startTestHub(
   health.mount(
     directoryRoutes({
       authority: o.authority ?? null,
+      backups: o.backups ?? null,
       directory,
       connections: hub,
       now,

@@ -1,7 +1,10 @@
 /** A bar that fills as work is done. */
 export interface Progress {
-  /** @param note - what is said beside the bar. */
-  update(done: number, note: string): void;
+  /**
+   * @param note - what is said beside the bar.
+   * @param total - where it is not what it was thought to be.
+   */
+  update(done: number, note: string, total?: number): void;
   /** Takes the bar away. */
   stop(): void;
 }
@@ -23,5 +26,11 @@ export async function startProgress(stream: NodeJS.WriteStream, what: string, to
     gracefulExit: false,
   });
   bar.start(total, 0, { note: "" });
-  return { update: (done, note) => bar.update(done, { note }), stop: () => bar.stop() };
+  return {
+    update(done, note, total) {
+      if (total !== undefined) bar.setTotal(total);
+      bar.update(done, { note });
+    },
+    stop: () => bar.stop(),
+  };
 }

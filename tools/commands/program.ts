@@ -3,6 +3,7 @@ import { EXIT, EXIT_CODES_HELP, type Outcome } from "../client/outcome.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { addAclCommand } from "./acl.ts";
 import { addAuditCommands } from "./audit.ts";
+import { addBackupCommands } from "./backup.ts";
 import { addCommandCommands } from "./command.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
@@ -73,6 +74,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addEntryCommands(groups);
   addAuditCommands(groups);
   addVerifyCommand(groups);
+  addBackupCommands(groups);
   addReplayCommand(groups);
   addAclCommand(groups);
   addDoctorCommand(groups);

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BackupCause, BackupReport, BackupRow, StoreName } from "../../contracts/backup.ts";
+import type { Actor } from "../../contracts/events.ts";
 import { RastroError, toProblem } from "../../contracts/errors.ts";
 import type { Store } from "../store.ts";
 import { checkBackup } from "./check.ts";
@@ -20,7 +21,7 @@ export type BackedUp = {
 };
 
 /** Who asked for a backup; null for the clock. */
-export type Asker = { sub: string; auth: "session" | "local" };
+export type Asker = Actor;
 
 /** What goes on record of a backup. */
 export type Made = { store: StoreName; why: BackupCause; report: BackupReport; by: Asker | null };

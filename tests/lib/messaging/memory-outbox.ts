@@ -25,6 +25,7 @@ export function memoryOutbox(o: { floor?: number } = {}): MemoryOutbox {
     book: "production",
     epoch: "00000000000000e1",
     floor: () => floor,
+    newestSettled: () => (events.every(({ id }) => receipts.has(id)) ? (events.at(-1)?.dseq ?? null) : null),
     settled,
     reads,
     ids: () => events.map((event) => event.id),
