@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { rastro } from "../../support/cli.ts";
+import { secondVerifier } from "../../support/second-verifier.ts";
 import { type Plant, startPlant } from "../../support/plant.ts";
 
 /* Exports and proofs with the real processes, from the command that takes them out to the verifier that trusts nobody. */
@@ -87,6 +88,13 @@ it("exports what fits, provably, and puts it on record once", async () => {
     obj: { kind: "book", key: "production" },
     payload: { filter: { lot: "L-1" }, count: 2, format: "jsonl", names: false },
   });
+});
+
+it("convinces the second verifier as well", async (test) => {
+  const [, production = ""] = (await readFile(at("plant.keys"), "utf8")).split("\n");
+  const files = [at("one.tlog-proof"), at("l1.jsonl"), at("forged.jsonl")];
+  const { exit, whole } = await secondVerifier(test, ["--key", production, ...files]);
+  expect([exit, ...whole]).toEqual([1, true, true, false]);
 });
 
 it("exports the audit book, with the exports that went before", async () => {
