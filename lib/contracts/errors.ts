@@ -49,6 +49,8 @@ export const ERROR_CODES = {
   store_unusable: "the data folder cannot be written or read",
   file_unusable: "a file that was named cannot be written or read",
   store_newer: "the data folder was written by a newer version",
+  book_behind: "somebody has seen more of the book than it has; it takes no further records",
+  not_behind: "nobody is known to have seen more of the book than it has",
   book_damaged: "the book does not agree with itself; it takes no further records",
   copy_unproven: "the copy of a book has not proven what is known to have been in it, or it has diverged",
   backup_damaged: "the backup does not agree with itself",

@@ -7,8 +7,9 @@ import { Problem } from "./errors.ts";
 import { Receipt } from "./events.ts";
 import { ExportBegun, ExportPage, ExportRequest } from "./export.ts";
 import { MachineRow } from "./machine.ts";
-import { Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
+import { BookName, Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
 import { QuarantinePage, QuarantinePiece } from "./quarantine.ts";
+import { BookWitnessed, WitnessInfo, WitnessUrl } from "./witness-members.ts";
 import { Entry, EntryFields, EntryVersion, Justification, Totals } from "./production.ts";
 
 /** What travels on a request topic. Answered only until `notAfter`, by the service's clock. */
@@ -52,7 +53,7 @@ type Operation = {
 
 /** What every book answers, under its own service's name. */
 const bookOperations = {
-  "book-head": { profiles: READERS, request: z.strictObject({}), response: BookHead },
+  "book-head": { profiles: READERS, services: ["audit"], request: z.strictObject({}), response: BookHead },
   "book-record": { profiles: AUDITORS, request: BySeqOrId, response: BookRecord },
   "book-proof": { profiles: READERS, request: BySeqOrId, response: BookProof },
   "book-tail": {
@@ -96,6 +97,7 @@ const bookOperations = {
   },
   "book-consistency": {
     profiles: READERS,
+    services: ["audit"],
     request: z.strictObject({ first: Count, second: Count }),
     /** RFC 9162 §2.1.4, nearest first. */
     response: z.object({ path: z.array(Sha256Hex) }),
@@ -148,6 +150,20 @@ export const OPERATIONS = {
   production: {
     ...bookOperations,
     ...backupOperations,
+    "book-cosign": {
+      /** The audit service asks the witnesses of both books, and has verified these signature lines. */
+      profiles: [],
+      services: ["audit"],
+      request: z.strictObject({ size: Count, lines: z.string().min(1).max(16_384) }),
+      response: z.null(),
+    },
+    "book-hold": {
+      /** Somebody has seen `size` records of the book; null lets it go on from where it is. */
+      profiles: [],
+      services: ["audit"],
+      request: z.strictObject({ behind: z.strictObject({ size: Count, by: z.string().max(128) }).nullable() }),
+      response: z.null(),
+    },
     "entry-add": {
       profiles: WRITERS,
       /** `id` is made by whoever asks, so that asking again books once. */
@@ -208,6 +224,39 @@ export const OPERATIONS = {
   audit: {
     ...bookOperations,
     ...backupOperations,
+    "witness-list": {
+      profiles: AUDITORS,
+      request: z.strictObject({}),
+      response: z.object({ witnesses: z.array(WitnessInfo), books: z.array(BookWitnessed) }),
+    },
+    "witness-policy": {
+      profiles: READERS,
+      request: z.strictObject({}),
+      /** A C2SP tlog-policy. */
+      response: z.object({ text: z.string(), sha256: Sha256Hex }),
+    },
+    "witness-add": {
+      profiles: ["administrator"],
+      /** `event` is the id of this change. Without a key: by the one that the machine of this name has offered. */
+      request: z.strictObject({
+        event: Uuid7,
+        name: Segment,
+        vkey: z.string().max(512).nullable(),
+        url: WitnessUrl.nullable(),
+        reason: Justification,
+      }),
+      response: z.object({ sha256: Sha256Hex }),
+    },
+    "witness-remove": {
+      profiles: ["administrator"],
+      request: z.strictObject({ event: Uuid7, name: Segment, reason: Justification }),
+      response: z.object({ sha256: Sha256Hex }),
+    },
+    "accept-loss": {
+      profiles: ["administrator"],
+      request: z.strictObject({ event: Uuid7, book: BookName, reason: Justification }),
+      response: z.object({ book: BookName, size: Count }),
+    },
     "audit-tail": {
       profiles: AUDITORS,
       request: z.strictObject({ limit: z.int().min(1).max(200).default(20), before: Count.nullable().default(null) }),

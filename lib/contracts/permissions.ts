@@ -99,14 +99,21 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
     [
       "machines/+/receipts/audit",
       "services/+/receipts/audit",
-      "books/+/checkpoint",
+      "books/audit/checkpoint",
       "books/audit/rotations",
       "machines/+/witness/+/add/+",
+      // It has the checkpoints of production witnessed too, and asks production for what that takes.
+      "requests/%u/+/production/book-head/+",
+      "requests/%u/+/production/book-consistency/+",
+      "requests/%u/+/production/book-cosign/+",
+      "requests/%u/+/production/book-hold/+",
     ],
     [
+      "books/+/checkpoint",
+      "machines/+/presence",
+      "responses/%u/#",
       "machines/+/events/audit",
       "services/+/events/audit",
-      "books/+/checkpoint",
       "machines/+/witness/+/response/+",
       "machines/+/witness/+/alarm",
     ],

@@ -58,6 +58,8 @@ export function foldersOf(data: string) {
     promotion: (book: BookName) => join(data, book, "promotion.json"),
     /** The store of a book. The head note lies beside it: putting an old copy of the store back must not bring its note along. */
     bookStore: (book: BookName) => join(data, book, "store"),
+    /** Whom to trust of this plant (C2SP tlog-policy): to be kept elsewhere too. */
+    trustPolicy: join(data, "audit", "tlog-policy"),
     headNote: (book: BookName) => join(data, book, "head.note"),
     agent: (machine: string) => join(data, "agents", machine),
     agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { z } from "zod";
 import { LOCAL_ADMIN, Password, SERVICE_NAMES } from "../contracts/directory.ts";
 import { ConnectionLimitsText, type GivenConnectionLimits } from "../contracts/connection-limits.ts";
+import { type QuorumRule, QuorumText } from "../contracts/quorum.ts";
 import { Segment } from "../contracts/names.ts";
 import { foldersOf } from "./folders.ts";
 import { type Environment, port, readVariables, whole } from "./variables.ts";
@@ -57,6 +58,8 @@ export type Settings = {
   machine: string;
   /** Stands for the id of this computer; null for the one that the system has. */
   hostId: string | null;
+  /** How a plant has its books witnessed; `automatic` lets machines' agents in by their own offer. Time in ms. */
+  witnesses: { automatic: boolean; rule: QuorumRule; quorumMs: number };
   /** IANA time zone of the place. */
   tz: string;
   /** Wall time in `tz` at which the audit book is verified each night: "02:00". */
@@ -135,6 +138,9 @@ const Variables = z.object({
     .optional(),
   RASTRO_ADMIN_PASSWORD: Password.optional(),
   RASTRO_MACHINE: Segment.refine((id) => !RESERVED.includes(id), "a name that is not a service's own").optional(),
+  RASTRO_WITNESS_ADMIT: z.enum(["offered", "by-hand"]).default("offered"),
+  RASTRO_WITNESS_QUORUM: QuorumText.prefault("majority"),
+  RASTRO_WITNESS_QUORUM_SECONDS: whole("seconds", 1, 86_400).default(60),
   RASTRO_HOST_ID: z.string().max(128, "at most 128 characters").optional(),
   RASTRO_TZ: z.string().refine(isTimeZone, "an IANA time zone such as America/Sao_Paulo").optional(),
   RASTRO_VERIFY_AT: z
@@ -194,6 +200,11 @@ export function readSettings(environment: Environment): Settings {
     adminPassword: variables.RASTRO_ADMIN_PASSWORD ?? null,
     machine: variables.RASTRO_MACHINE ?? machineFromHost(hostname()),
     hostId: variables.RASTRO_HOST_ID ?? null,
+    witnesses: {
+      automatic: variables.RASTRO_WITNESS_ADMIT === "offered",
+      rule: variables.RASTRO_WITNESS_QUORUM,
+      quorumMs: variables.RASTRO_WITNESS_QUORUM_SECONDS * 1000,
+    },
     tz: variables.RASTRO_TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
     verifyAt: variables.RASTRO_VERIFY_AT,
     backups: backupsOf(variables),

@@ -61,6 +61,7 @@ export class Book {
   readonly #note: NoteFile | null;
   readonly #signer: LogSigner | null;
   readonly #followers: OnAppend[] = [];
+  #held: string | null = null;
   #noted: number;
 
   private constructor(options: BookOptions, note: NoteFile | null, noted: number, damage: string | null) {
@@ -96,10 +97,11 @@ export class Book {
    *
    * @param id - the event's id, a UUID.
    * @param eventText - canonical text of `input.event` where the caller has it.
-   * @throws RastroError `book_damaged`; LedgerError `too-large` or `not-canonical`, with nothing written.
+   * @throws RastroError `book_damaged`, `book_behind`; LedgerError `too-large` or `not-canonical`, with nothing written.
    */
   append(tx: Tx, input: AppendInput, id: string, eventText?: string): { seq: number; leaf: string } {
     if (this.damage !== null) throw this.#damaged(`Appending to the book ${this.name}`, this.damage);
+    if (this.#held !== null) throw this.#behind(this.#held);
     const { range, tip } = this.#soundHead(tx.read(HEAD));
     const seq = range.size;
     const sealed = sealRecord({ ...input, seq, prev: tip?.toString("hex") ?? NO_PREVIOUS }, eventText);
@@ -119,6 +121,23 @@ export class Book {
    */
   onAppend(follow: OnAppend): void {
     this.#followers.push(follow);
+  }
+
+  /**
+   * Takes no more records, since somebody has seen more of the book than it has; null lets it take them again. What is
+   * found out while the book is open, and is no damage: what it has agrees with itself.
+   */
+  hold(why: string | null): void {
+    this.#held = why;
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== null;
+  }
+
+  /** Why the book takes no records, in a sentence; null while it does. */
+  whyShut(): string | null {
+    return this.damage ?? this.#held;
   }
 
   /** Number of the record with this event id; within a stage it sees that stage's and earlier writes. */
@@ -300,6 +319,10 @@ export class Book {
 
   #get(key: Buffer, tx?: Tx): Buffer | undefined {
     return tx === undefined ? this.#store.getNow(key) : tx.get(key);
+  }
+
+  #behind(why: string): RastroError {
+    return new RastroError({ code: "book_behind", message: `Appending to the book ${this.name} failed: ${why}.` });
   }
 
   #damaged(action: string, why: string, cause?: unknown): RastroError {

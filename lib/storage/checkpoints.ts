@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import { RastroError } from "../contracts/errors.ts";
 import type { LogHead } from "./book.ts";
 import { type Checkpoint, parseCheckpoint, signCheckpoint, signedBy } from "../ledger/checkpoint.ts";
 import type { VerifierKey } from "../ledger/signed-note.ts";
@@ -29,6 +30,7 @@ export class Checkpoints {
   readonly #head: () => LogHead;
   readonly #signer: LogSigner;
   readonly #now: () => number;
+  readonly #isHeld: () => boolean;
   #latest: KeptCheckpoint | null;
   #lastAdded: Promise<unknown> = Promise.resolve();
 
@@ -37,6 +39,7 @@ export class Checkpoints {
     this.#head = o.head;
     this.#signer = o.signer;
     this.#now = o.now;
+    this.#isHeld = o.isHeld ?? (() => false);
     this.#latest = latest;
   }
 
@@ -64,12 +67,14 @@ export class Checkpoints {
   }
 
   /**
-   * Signs the book as it is on disk now, unless the newest checkpoint says the same with the keys of now.
+   * Signs the book as it is on disk now, unless the newest checkpoint says the same with the keys of now. A book that is
+   * held back, since somebody has seen more of it, is not signed.
    *
    * @returns the newest checkpoint, and whether it is another than before.
-   * @throws RastroError `store_unusable`.
+   * @throws RastroError `store_unusable`; `book_behind` for a book that is held back and was never signed.
    */
   async issue(): Promise<KeptCheckpoint & { isNew: boolean }> {
+    if (this.#isHeld()) return { ...this.#latestOrRefuse(), isNew: false };
     const head = this.#head();
     if (this.#latest !== null && this.#says(this.#latest, head)) return { ...this.#latest, isNew: false };
     const note = signCheckpoint(head, this.#signer.privateKeys());
@@ -117,6 +122,12 @@ export class Checkpoints {
     if (gone.length > 0) await this.#store.writePatiently((tx) => gone.forEach((key) => tx.del(key)));
   }
 
+  #latestOrRefuse(): KeptCheckpoint {
+    if (this.#latest !== null) return this.#latest;
+    const message = "Signing a checkpoint failed: somebody has seen more of the book than it has.";
+    throw new RastroError({ code: "book_behind", message });
+  }
+
   #says(kept: KeptCheckpoint, head: LogHead): boolean {
     const { head: said } = kept.checkpoint;
     const keysOfNow = this.#signer.privateKeys().length;
@@ -130,7 +141,13 @@ export class Checkpoints {
   }
 }
 
-export type CheckpointsOptions = { store: Store; head: () => LogHead; signer: LogSigner; now: () => number };
+export type CheckpointsOptions = {
+  store: Store;
+  head: () => LogHead;
+  signer: LogSigner;
+  isHeld?: () => boolean;
+  now: () => number;
+};
 
 /** Reads what lies under a checkpoint's key. */
 export function decodeKept(value: Buffer): KeptCheckpoint {

@@ -13,6 +13,7 @@
  *   m/verified                  u64 size and root of the last whole verification
  *   m/format                    version of this layout
  *   o <book> / …                outbox for a book
+ *   w <book> / <witness>        JSON: how far a witness has come with a log
  *   v …  s …                    views and private keys of the service that owns the store
  */
 
@@ -30,6 +31,7 @@ export const keys = {
   id: idKey,
   position: (name: string, epoch: string) => Buffer.from(`p${name}/${epoch}`),
   gaps: (name: string, epoch: string) => Buffer.from(`g${name}/${epoch}`),
+  witness: (book: string, name: string) => Buffer.from(`w${book}/${name}`),
   quarantine: (sha256: Uint8Array) => Buffer.concat([Buffer.from("q"), sha256]),
   /** One key of a service's view: a rebuildable index. */
   view: (name: string, ...rest: Uint8Array[]) => Buffer.concat([Buffer.from(`v${name}`), ...rest]),

@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { v7 as newId } from "uuid";
 import manifest from "../../package.json" with { type: "json" };
+import { topics } from "../../lib/contracts/topics.ts";
 import { sign } from "../../lib/ledger/signature.ts";
 import { openLink } from "../../lib/messaging/link.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
+import { watchAlarms } from "../../lib/runtime/alarms.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
+import { hostFingerprint } from "../../lib/runtime/host-fingerprint.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { openLogKeys, readLogPublicKey } from "../../lib/runtime/log-keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
@@ -17,11 +20,16 @@ import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { witnessAlarms, witnessFigures } from "./witnesses/shown.ts";
 import { startAudit } from "./start-audit.ts";
 
 const NAME = "audit";
 const now = Date.now;
 const random = randomBytes;
+/** How long a witness may take to answer. */
+const ANSWER_MS = 5000;
+/** How often it is looked whether an alarm has to be raised. */
+const LOOK_EVERY_MS = 1000;
 
 await runProcess(NAME, start);
 
@@ -62,6 +70,12 @@ async function start(context: ProcessContext): Promise<void> {
     logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
     headNote: folders.headNote(NAME),
     verifyAt: settings.verifyAt,
+    witnessing: {
+      ...settings.witnesses,
+      hubHost: await hostFingerprint({ plant: plant.id, hostId: settings.hostId }),
+      answerMs: ANSWER_MS,
+      policyFile: folders.trustPolicy,
+    },
     backups,
     newId,
     log,
@@ -70,5 +84,19 @@ async function start(context: ProcessContext): Promise<void> {
   const backUp = () => audit.backups.createAll("schedule");
   context.onStop(daily({ at: settings.backups.at, tz: settings.tz, work: backUp }));
   for (const [name, check] of Object.entries(audit.checks)) health.check(name, check);
-  health.metrics.add(...bookFigures(audit.book), ...storeFigures({ [NAME]: store }));
+  const { witnesses, troubles } = audit.witnessing;
+  health.metrics.add(...bookFigures(audit.book), ...storeFigures({ [NAME]: store }), ...witnessFigures(witnesses, now));
+  const alarms = watchAlarms({
+    rules: witnessAlarms(troubles),
+    tell: (alarm, state) => {
+      const text = state === null ? "" : JSON.stringify(state);
+      link.publish(topics.alarm(NAME, alarm), text, { qos: 1, retain: true }).catch(() => undefined);
+    },
+    metrics: health.metrics,
+    log,
+    now,
+    everyMs: LOOK_EVERY_MS,
+  });
+  context.onStop(() => alarms.stop());
+  health.showAlarms(() => alarms.raised().map(({ message }) => message));
 }

@@ -30,6 +30,8 @@ import { judgeTelling } from "./append.ts";
 import { verifyNightly } from "./nightly.ts";
 import { type BookOwnAct, createOwnActs } from "./own-acts.ts";
 import { createShowHandlers } from "./show.ts";
+import type { WitnessHandlers } from "./witnesses/witness-handlers.ts";
+import { openWitnessing, type Witnessing, type WitnessingSettings } from "./witnesses/witnessing.ts";
 import { createVerification, type Verification } from "./verification.ts";
 
 export type AuditOptions = {
@@ -44,6 +46,7 @@ export type AuditOptions = {
   keysOfProduction: () => Promise<readonly VerifierKey[]>;
   headNote?: string;
   backups: BackupOptions;
+  witnessing: WitnessingSettings;
   /** Wall time "HH:MM" of the nightly verification, in `self.tz`. */
   verifyAt: string;
   newId: () => string;
@@ -54,6 +57,7 @@ export type Audit = {
   book: Book;
   verification: Verification;
   backups: Backups;
+  witnessing: Pick<Witnessing, "witnesses" | "troubles">;
   checks: Record<string, Check>;
   /** Finishes what it has begun. Store and link stay the caller's to close. */
   close(): Promise<void>;
@@ -80,23 +84,29 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
 
   const backups = backupsOf(o, bookOwnAct);
   await principals.whenLoaded();
-  await recordRestored({ ...o, book });
   const checkpoints = await Checkpoints.open({
     store: o.store,
     head: () => book.logHead(),
     signer: o.logKeys,
+    isHeld: () => book.isHeld,
     now: self.now,
   });
   const stopPruning = pruneRegularly({
     kept: checkpoints,
     onFault: (error) => log.error({ err: error }, "pruning the checkpoints failed"),
   });
+  const witnessing = await openWitnessing({ ...o, ...o.witnessing, book, checkpoints, tell: bookOwnAct });
+  await recordRestored({ ...o, book });
   const publisher =
     book.damage === null
       ? publishCheckpoints({ link, book: "audit", checkpoints, rotations: o.logKeys.rotations, log, now: self.now })
       : null;
+  if (publisher !== null) witnessing.start(publisher);
   const receiver = book.damage === null ? await takeInEvents(o, book, roleOf, onRefused) : null;
-  const handlers = handlersOf(o, { book, checkpoints, verification, backups, bookOwnAct });
+  const handlers = {
+    ...handlersOf(o, { book, checkpoints, verification, backups, bookOwnAct }),
+    ...witnessing.handlers,
+  };
   await serve({ link, service: "audit", principals, handlers, onRefused, now: self.now, log });
   if (book.damage === null)
     await anchorCheckpoints({ ...o, book: "production", keysOfLog: o.keysOfProduction, bookOwnAct });
@@ -106,15 +116,17 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
     book,
     verification,
     backups,
+    witnessing,
     checks: {
       hub: () => link.connected || "not connected to the hub",
-      book: () => book.damage === null || `the book takes no records: ${book.damage}`,
+      book: () => book.whyShut() === null || `the book takes no records: ${book.whyShut()}`,
       verification: () => verification.last() ?? true,
       backup: () => backups.fault() ?? true,
     },
     async close() {
       await stopNights();
       stopPruning();
+      await witnessing.close();
       await publisher?.stop();
       await receiver?.close();
       await refusals.close();
@@ -173,7 +185,7 @@ function handlersOf(
     backups: Backups;
     bookOwnAct: BookOwnAct;
   },
-): Handlers<"audit"> {
+): Omit<Handlers<"audit">, keyof WitnessHandlers> {
   const { book, verification } = parts;
   const { personKeys, newId, logKeys, self } = o;
   const queries = bookQueries(book, { keyOf: keysOf(o.principals) });

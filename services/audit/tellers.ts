@@ -13,6 +13,8 @@ const machine: Teller = (from) => from.kind === "machine";
 /** The directory runs inside the hub's process unless the plant has a broker of its own. */
 const directory = service("directory", "broker");
 const hub = service("broker");
+/** What it finds out or is asked for it books itself, and nobody may tell it. */
+const audit = service("audit");
 const either =
   (...tellers: Teller[]): Teller =>
   (from) =>
@@ -58,6 +60,17 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "command.executed": machine,
   "command.refused": machine,
   "witness.offered": machine,
+  "witness.admitted": audit,
+  "witness.removed": audit,
+  "witness.refused": audit,
+  "witness.refusal-ended": audit,
+  "witness.conflict": audit,
+  "witness.conflict-ended": audit,
+  "witness.quorum-degraded": audit,
+  "witness.quorum-restored": audit,
+  "witness.log-behind": audit,
+  "witness.log-caught-up": audit,
+  "book.loss-accepted": audit,
   "book.verified": service("production", "audit"),
   "log-key.rotated": service("production", "audit"),
   "log-key.retired": service("production", "audit"),

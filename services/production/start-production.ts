@@ -33,6 +33,7 @@ import { noteRefusals } from "./note-refusals.ts";
 import { createReads } from "./reads.ts";
 import { bringViewsUpToDate } from "./rebuild.ts";
 import { followRecords } from "./record.ts";
+import { type WitnessedHandlers, witnessedHandlers } from "./witnessed.ts";
 import { openViews } from "./views.ts";
 
 /** How long what audit is told may wait for more of it: alone, an entry costs the hub and audit several times as much. */
@@ -103,6 +104,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     store: o.store,
     head: () => book.logHead(),
     signer: o.logKeys,
+    isHeld: () => book.isHeld,
     now: o.self.now,
   });
   const onFault = (error: unknown) => o.log.error({ err: error }, "pruning failed");
@@ -112,7 +114,14 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
       ? publishCheckpoints({ ...o, book: "production", checkpoints, rotations: o.logKeys.rotations, now: o.self.now })
       : null;
   const receiver = book.damage === null ? await takeInEvents(o, book, onRefused) : null;
-  const handlers = noteRefusals("production", handlersOf(o, book, checkpoints, tell, backups), onRefused);
+  const handlers = noteRefusals(
+    "production",
+    {
+      ...handlersOf(o, book, checkpoints, tell, backups),
+      ...witnessedHandlers({ book, checkpoints, publisher, log: o.log }),
+    },
+    onRefused,
+  );
   await serve({
     link: o.link,
     service: "production",
@@ -129,7 +138,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     backups,
     checks: {
       hub: () => o.link.connected || "not connected to the hub",
-      book: () => book.damage === null || `the book takes no records: ${book.damage}`,
+      book: () => book.whyShut() === null || `the book takes no records: ${book.whyShut()}`,
       backup: () => backups.fault() ?? true,
     },
     async close() {
@@ -189,7 +198,7 @@ function handlersOf(
   checkpoints: Checkpoints,
   tell: Tell,
   backups: Backups,
-): Handlers<"production"> {
+): Omit<Handlers<"production">, keyof WitnessedHandlers> {
   const { store, principals, personKeys, self, sign, newId } = o;
   const views = openViews(store);
   const keyOf = keysOf(principals);

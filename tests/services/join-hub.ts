@@ -13,6 +13,7 @@ import { NO_BACKUPS } from "../support/backups.ts";
 import type { Keyed, TestHub } from "../support/hub.ts";
 import { logKeysOf } from "../support/log-keys.ts";
 import { SILENT } from "../support/silent.ts";
+import { witnessingOf } from "../support/witnessing.ts";
 
 /* What the tests of services connect to a real hub: a service's own parts, a person who asks, a machine that reports. */
 
@@ -44,6 +45,7 @@ export async function joinAsService(hub: TestHub, service: Keyed, store: Store) 
     logKeys: logKeysOf(`${hub.plant}/${service.name}`),
     origin: `${hub.plant}/${service.name}`,
     backups: NO_BACKUPS,
+    witnessing: witnessingOf(),
     newId: v7,
     random: randomBytes,
     log: SILENT,

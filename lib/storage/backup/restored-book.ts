@@ -36,8 +36,8 @@ export async function recordRestored(o: {
 }): Promise<void> {
   const { book, self } = o;
   const mark = o.backups.restored;
-  // A damaged book takes no record: the word that was left waits for the next restore.
-  if (mark === null || book.damage !== null) return;
+  // A damaged book takes no record, nor does one of which others have seen more: the word that was left waits.
+  if (mark === null || book.whyShut() !== null) return;
   const { id, ...event } = await restoredEvent(mark, { tz: self.tz, keys: o.personKeys });
   const recv = new Date(self.now()).toISOString();
   const restoration: Restoration = { event: id, at: mark.at, size: mark.to?.size ?? 0 };

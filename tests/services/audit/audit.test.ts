@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { v7 } from "uuid";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { EventDraft } from "../../../lib/contracts/events.ts";
+import { topics } from "../../../lib/contracts/topics.ts";
 import type { LedgerRecord } from "../../../lib/ledger/record.ts";
 import { readU64, RECORDS } from "../../../lib/storage/keys.ts";
 import { Store } from "../../../lib/storage/store.ts";
@@ -49,6 +50,8 @@ describe("audit on a hub", () => {
   }
   async function end() {
     await audit.close();
+    // The next test has a book of its own, which is not to be taken for this one's remains.
+    await parts.link.publish(topics.checkpoint("audit"), "", { qos: 1, retain: true });
     await parts.link.close();
     await store.close();
   }

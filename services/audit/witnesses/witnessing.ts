@@ -1,0 +1,182 @@
+import { randomBytes } from "node:crypto";
+import type { BookName } from "../../../lib/contracts/names.ts";
+import type { QuorumRule } from "../../../lib/contracts/quorum.ts";
+import { parseCheckpoint, signedBy } from "../../../lib/ledger/checkpoint.ts";
+import type { VerifierKey } from "../../../lib/ledger/signed-note.ts";
+import type { CheckpointPublisher } from "../../../lib/messaging/checkpoint-publisher.ts";
+import type { Link } from "../../../lib/messaging/link.ts";
+import { createRequester } from "../../../lib/messaging/request-client.ts";
+import { type After, after as systemAfter } from "../../../lib/messaging/timing.ts";
+import type { Logger } from "../../../lib/runtime/log.ts";
+import type { LogKeys } from "../../../lib/runtime/log-keys.ts";
+import { replaceFile } from "../../../lib/runtime/new-file.ts";
+import type { Book } from "../../../lib/storage/book.ts";
+import type { Checkpoints } from "../../../lib/storage/checkpoints.ts";
+import type { KeysOfPeople } from "../../../lib/storage/sealed-reason.ts";
+import type { ServiceSelf } from "../../../lib/storage/service-event.ts";
+import type { Store } from "../../../lib/storage/store.ts";
+import type { BookOwnAct } from "../own-acts.ts";
+import { createAdmissions } from "./admissions.ts";
+import { takeInAlarms } from "./alarm-intake.ts";
+import { auditLog } from "./audit-log.ts";
+import { createBehindBooks } from "./behind.ts";
+import { openCarriers } from "./carriers.ts";
+import { compareWithWitnesses } from "./compare.ts";
+import { openGate } from "./gate.ts";
+import { productionLog } from "./production-log.ts";
+import { followToldTopics } from "./told-topics.ts";
+import { createTroubleLog, type TroubleLog } from "./trouble-log.ts";
+import { type TrustPolicy, trustPolicyOf } from "./trust-policy.ts";
+import { openWitnessView } from "./view.ts";
+import { createWitnessHandlers, type WitnessHandlers } from "./witness-handlers.ts";
+import type { Behind, WitnessedLog } from "./witnessed-log.ts";
+import { createWitnesses, type Witnesses } from "./witnesses.ts";
+
+/** How a plant has its books witnessed. */
+export type WitnessingSettings = {
+  rule: QuorumRule;
+  /** Whether machines' agents are let in by their own offer. */
+  automatic: boolean;
+  /** Fingerprint of the computer that this runs on; null where it has no id. */
+  hubHost: string | null;
+  /** How long a quorum may be missing before it is a trouble, ms. */
+  quorumMs: number;
+  /** How long a witness may take to answer, ms. */
+  answerMs: number;
+  /** Where the trust policy is written down; null for nowhere. */
+  policyFile: string | null;
+};
+
+export type WitnessingOptions = WitnessingSettings & {
+  link: Link;
+  store: Store;
+  book: Book;
+  checkpoints: Checkpoints;
+  logKeys: LogKeys;
+  /** The keys by which production's log is known now. */
+  keysOfProduction: () => Promise<readonly VerifierKey[]>;
+  personKeys: KeysOfPeople;
+  tell: BookOwnAct;
+  self: ServiceSelf;
+  newId: () => string;
+  log: Logger;
+  after?: After;
+};
+
+export type Witnessing = {
+  handlers: WitnessHandlers;
+  witnesses: Witnesses;
+  troubles: TroubleLog;
+  /** Begins to have checkpoints cosigned. */
+  start(publisher: CheckpointPublisher): void;
+  close(): Promise<void>;
+};
+
+/**
+ * Opens the log's side of witnesses. When it resolves, the audit book has been compared with every witness in reach, and
+ * takes no records where one of them has seen more.
+ */
+export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> {
+  const { store, book, link, log, self, newId } = o;
+  const after = o.after ?? systemAfter;
+  const teller = { self, newId };
+  const gate = await openGate({ store, book });
+  const view = await openWitnessView({ store, book });
+  const troubles = createTroubleLog({ view, tell: o.tell, teller, log });
+  const isBooked = (id: string) => book.find(id) !== undefined;
+  const admissions = createAdmissions({ ...o, view, teller, isBooked });
+  const told = await followToldTopics({ link, after });
+  const carriers = await openCarriers({ link, newId, after, timeoutMs: o.answerMs });
+
+  const audit = auditLog({ ...o, keys: o.logKeys.known, gate, after });
+  const session = `witnesses-${newId().slice(-12)}`;
+  const ask = createRequester({ link, user: self.name, session, newId, now: self.now });
+  const accepted = (by: string, name: BookName) => view.losses(name)[by] ?? 0;
+  const books = createBehindBooks({ ...o, logs: () => logs, accepted, isBooked, troubles, teller });
+  const readKeys = o.keysOfProduction;
+  const production = await productionLog({ store, ask, readKeys, onBehind: books.fall, log });
+  const logs: readonly WitnessedLog[] = [audit, production];
+  const random = randomBytes;
+  const parts = { logs, view, admissions, carriers, troubles, books, store };
+  const witnesses = createWitnesses({ ...parts, quorumMs: o.quorumMs, now: self.now, after, random, log });
+
+  const policy = (): TrustPolicy =>
+    trustPolicyOf(
+      admissions.quorum(),
+      logs.flatMap((log) => log.keys()),
+    );
+
+  async function writePolicy(): Promise<void> {
+    if (o.policyFile === null) return;
+    const { text, sha256 } = policy();
+    try {
+      await replaceFile(o.policyFile, text, 0o644);
+      log.info({ file: o.policyFile, sha256 }, "the trust policy is written down: keep a copy elsewhere");
+    } catch (error) {
+      log.error({ err: error }, "the trust policy could not be written down");
+    }
+  }
+
+  await books.fall(...gate.behind(), ...(await seenMore()));
+  await writePolicy();
+  view.onChange(() => void admissions.welcome().then(writePolicy));
+
+  /** Who knows of more records of the audit book than it has: itself, the hub, witnesses. */
+  async function seenMore(): Promise<Behind[]> {
+    const { size } = book.logHead();
+    const signed = [
+      { by: "its own last checkpoint", note: o.checkpoints.latest()?.note ?? null },
+      { by: "the hub's retained checkpoint", note: told.checkpoint("audit") },
+    ].flatMap(({ by, note }): Behind[] => {
+      const known = note === null ? 0 : signedSize(note, o.logKeys.known());
+      return known > size ? [{ book: "audit", size: known, by }] : [];
+    });
+    const { members } = admissions.quorum();
+    const inReach = members.filter(({ name, url }) => url !== null || told.isOnline(name));
+    const asked = inReach.map((member) => ({
+      member,
+      carry: member.url === null ? carriers.overMqtt(member.name, "audit") : carriers.overHttp(member.url),
+      progress: witnesses.progress(member, "audit"),
+    }));
+    return [...signed, ...(await compareWithWitnesses({ size, logKeys: o.logKeys, witnesses: asked, after }))];
+  }
+
+  return {
+    witnesses,
+    troubles,
+    handlers: createWitnessHandlers({
+      witnesses,
+      admissions,
+      policy,
+      personKeys: o.personKeys,
+      acceptLoss: books.accept,
+    }),
+    start(publisher) {
+      audit.publishedBy(publisher);
+      told.onCheckpoint((name, note) => void (name === "production" && production.told(note)));
+      told.onOnline((machine) => witnesses.isBack(machine));
+      const retained = told.checkpoint("production");
+      if (retained !== null) void production.told(retained);
+      const keysOf = (name: BookName) => logs.find((log) => log.book === name)?.keys() ?? [];
+      takeInAlarms({ link, keysOf, onClaim: witnesses.takeClaim, log }).catch((error: unknown) =>
+        log.error({ err: error }, "the alarms of witnesses cannot be followed"),
+      );
+      witnesses.start();
+      void admissions.welcome().then(writePolicy);
+    },
+    async close() {
+      await witnesses.close();
+      await troubles.settle();
+    },
+  };
+}
+
+/** How many records a checkpoint tells of; 0 for one that no key of the log has signed. */
+function signedSize(note: string, logKeys: readonly VerifierKey[]): number {
+  try {
+    const checkpoint = parseCheckpoint(note);
+    return signedBy(checkpoint, logKeys).length === 0 ? 0 : checkpoint.head.size;
+  } catch {
+    return 0;
+  }
+}
