@@ -37,6 +37,7 @@ export const EVENT_OWNERS = {
   "event.quarantined": "receiver",
   "gap.found": "receiver",
   "gap.closed": "receiver",
+  "book.promoted": "receiver",
   "record.booked": "audit",
   "request.refused": "audit",
   "message.refused": "audit",

@@ -105,6 +105,7 @@ const bookOperations = {
   /** The keys that sign now, the one in use first, as vkeys; and the notes by which each handed over, the oldest first. */
   "book-keys": {
     profiles: READERS,
+    services: ["standby"],
     request: z.strictObject({}),
     response: z.object({ keys: z.array(z.string()), rotations: z.array(z.string()) }),
   },

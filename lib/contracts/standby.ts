@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BookName, Count, Instant, Segment, Sha256Hex } from "./names.ts";
+import { BookName, Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
 
 /**
  * What a standby says of its copy of a book: retained on `services/standby/books/<book>`, at most once a second.
@@ -39,3 +39,31 @@ export const Invitation = z.strictObject({
   logs: z.strictObject({ production: VerifierKeys, audit: VerifierKeys }),
 });
 export type Invitation = z.infer<typeof Invitation>;
+
+/**
+ * What putting a standby's copy in a book's place leaves for the service to put on record at its next start.
+ * `promoted`: the standby's computer takes the hub's place; `restored`: the book of a hub that goes on was lost.
+ */
+export const PromotionMark = z.strictObject({
+  v: z.literal(1),
+  /** `cut-off` until everything is in place: no service opens a store under such a mark. */
+  state: z.enum(["cut-off", "done"]),
+  act: z.enum(["promoted", "restored"]),
+  /** Id of the event that tells of it. */
+  event: Uuid7,
+  book: BookName,
+  at: Instant,
+  /** What was put in place: everything of the newest checkpoint that was proven. */
+  size: Count,
+  root: Sha256Hex,
+  /** How many records the book is known to have had; more than `size` where it was done on purpose. */
+  known: Count,
+  /** The login of whoever did it, as the system knows it, and why. */
+  by: z.string().max(64),
+  reason: plainText(500),
+  /** Of the book of production: from this record on, audit has not been told of them. Null where that is not known. */
+  untold: Count.nullable(),
+  /** Where what was there before lies now; null where nothing was. */
+  aside: z.string().nullable(),
+});
+export type PromotionMark = z.infer<typeof PromotionMark>;

@@ -166,7 +166,7 @@ const Variables = z.object({
  */
 export function readSettings(environment: Environment): Settings {
   const variables = readVariables(Variables, environment);
-  const open = LOOPBACK.test(variables.RASTRO_HOST) || variables.RASTRO_PLAINTEXT === "everywhere";
+  const open = isLoopback(variables.RASTRO_HOST) || variables.RASTRO_PLAINTEXT === "everywhere";
   const host = open ? variables.RASTRO_HOST : "127.0.0.1";
   return {
     data: resolve(variables.RASTRO_DATA),
@@ -240,6 +240,11 @@ export function machineFromHost(host: string): string {
 export function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   return host === "::" ? "::1" : host;
+}
+
+/** Whether what listens there can be reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host);
 }
 
 function isHost(text: string): boolean {

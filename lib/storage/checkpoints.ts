@@ -136,8 +136,7 @@ export class Checkpoints {
   }
 
   #keep(kept: KeptCheckpoint): Promise<void> {
-    const value = Buffer.concat([u64(kept.madeAt), Buffer.from(kept.note)]);
-    return this.#store.write((tx) => tx.put(keys.checkpoint(kept.checkpoint.head.size), value));
+    return this.#store.write((tx) => tx.put(keys.checkpoint(kept.checkpoint.head.size), encodeKept(kept)));
   }
 }
 
@@ -149,7 +148,12 @@ export type CheckpointsOptions = {
   now: () => number;
 };
 
-/** Reads what lies under a checkpoint's key. */
+/** What lies under a checkpoint's key. */
+export function encodeKept({ note, madeAt }: Pick<KeptCheckpoint, "note" | "madeAt">): Buffer {
+  return Buffer.concat([u64(madeAt), Buffer.from(note)]);
+}
+
+/** Reads what {@link encodeKept} wrote. */
 export function decodeKept(value: Buffer): KeptCheckpoint {
   const note = value.toString("utf8", 8);
   return { note, checkpoint: parseCheckpoint(note), madeAt: readU64(value) };

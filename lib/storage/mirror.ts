@@ -31,10 +31,11 @@ const State = z.strictObject({
   newest: z.string().nullable(),
   proven: z.string().nullable(),
   divergence: Divergence.nullable(),
+  rotations: z.array(z.string()),
 });
 type State = z.infer<typeof State>;
 
-const NEW_STATE: State = { v: 1, newest: null, proven: null, divergence: null };
+const NEW_STATE: State = { v: 1, newest: null, proven: null, divergence: null, rotations: [] };
 
 /**
  * What became of a checkpoint: `newer` than all before, so that records have to be fetched or proven; `known` one that
@@ -99,6 +100,20 @@ export class Mirror {
 
   get divergence(): Divergence | null {
     return this.#state.divergence;
+  }
+
+  /** The notes by which the log has changed its key, the oldest first, as far as it has told. */
+  get rotations(): readonly string[] {
+    return this.#state.rotations;
+  }
+
+  keepRotations(rotations: readonly string[]): Promise<void> {
+    return this.#inTurn(() => this.#save({ ...this.#state, rotations: [...rotations] }));
+  }
+
+  /** Root over the first `size` records that are here; null where there are fewer. */
+  rootAt(size: number): Buffer | null {
+    return this.#writer.rootAt(size);
   }
 
   /** Takes notice of a checkpoint that the log has signed; on disk when it resolves. */
@@ -188,7 +203,7 @@ export class Mirror {
   }
 
   #fits({ head }: Checkpoint): boolean {
-    return this.#writer.rootAt(head.size)?.equals(head.root) ?? false;
+    return this.rootAt(head.size)?.equals(head.root) ?? false;
   }
 
   async #save(state: State, refused?: Buffer): Promise<void> {

@@ -17,6 +17,7 @@ import { readPlant } from "../../lib/runtime/plant.ts";
 import { backupOptionsOf } from "../../lib/runtime/backup-places.ts";
 import { daily } from "../../lib/runtime/daily.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
+import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { Store } from "../../lib/storage/store.ts";
@@ -42,6 +43,7 @@ async function start(context: ProcessContext): Promise<void> {
   const token = createTokens({ name: NAME, plant: plant.id, privateKey: key.privateKey, now, random });
 
   const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
+  const mark = await requirePromoted(folders.promotion(NAME));
   const store = await Store.openFolder(folders.bookStore(NAME));
   context.onStop(() => store.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
@@ -69,6 +71,7 @@ async function start(context: ProcessContext): Promise<void> {
     keysOfProduction: () => readLogPublicKey(folders.logPublicKey("production")),
     logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
     headNote: folders.headNote(NAME),
+    promoted: { mark, onRecorded: () => removePromotion(folders.promotion(NAME)) },
     verifyAt: settings.verifyAt,
     witnessing: {
       ...settings.witnesses,

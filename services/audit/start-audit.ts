@@ -16,6 +16,7 @@ import { Book } from "../../lib/storage/book.ts";
 import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { Checkpoints } from "../../lib/storage/checkpoints.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
+import { type Promoted, recordPromoted } from "../../lib/storage/promoted-book.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { logQueries } from "../../lib/storage/log-queries.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
@@ -47,6 +48,8 @@ export type AuditOptions = {
   headNote?: string;
   backups: BackupOptions;
   witnessing: WitnessingSettings;
+  /** Word of a standby's copy that was put in the book's place. */
+  promoted?: Promoted;
   /** Wall time "HH:MM" of the nightly verification, in `self.tz`. */
   verifyAt: string;
   newId: () => string;
@@ -97,6 +100,7 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   });
   const witnessing = await openWitnessing({ ...o, ...o.witnessing, book, checkpoints, tell: bookOwnAct });
   await recordRestored({ ...o, book });
+  if (o.promoted !== undefined) await recordPromoted({ ...o, book, promoted: o.promoted });
   const publisher =
     book.damage === null
       ? publishCheckpoints({ link, book: "audit", checkpoints, rotations: o.logKeys.rotations, log, now: self.now })

@@ -16,6 +16,7 @@ import { backupOptionsOf } from "../../lib/runtime/backup-places.ts";
 import { daily } from "../../lib/runtime/daily.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
+import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { bookFigures, outboxFigures, storeFigures } from "../../lib/storage/figures.ts";
@@ -40,6 +41,7 @@ async function start(context: ProcessContext): Promise<void> {
   const token = createTokens({ name: NAME, plant: plant.id, privateKey: key.privateKey, now, random });
 
   const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
+  const mark = await requirePromoted(folders.promotion(NAME));
   const store = await Store.openFolder(folders.bookStore(NAME));
   context.onStop(() => store.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
@@ -68,6 +70,7 @@ async function start(context: ProcessContext): Promise<void> {
     sign: createSigner(key.privateKey),
     headNote: folders.headNote(NAME),
     backups,
+    promoted: { mark, onRecorded: () => removePromotion(folders.promotion(NAME)) },
     newId,
     random,
     log,

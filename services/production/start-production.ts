@@ -19,6 +19,7 @@ import { Checkpoints } from "../../lib/storage/checkpoints.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
 import { logQueries } from "../../lib/storage/log-queries.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
+import type { Promoted } from "../../lib/storage/promoted-book.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
@@ -34,6 +35,7 @@ import { createReads } from "./reads.ts";
 import { bringViewsUpToDate } from "./rebuild.ts";
 import { followRecords } from "./record.ts";
 import { type WitnessedHandlers, witnessedHandlers } from "./witnessed.ts";
+import { takeUp } from "./take-up.ts";
 import { openViews } from "./views.ts";
 
 /** How long what audit is told may wait for more of it: alone, an entry costs the hub and audit several times as much. */
@@ -51,6 +53,8 @@ export type ProductionOptions = {
   logKeys: LogKeys;
   headNote?: string;
   backups: BackupOptions;
+  /** Word of a standby's copy that was put in the book's place. */
+  promoted?: Promoted;
   newId: () => string;
   random: (bytes: number) => Buffer;
   log: Logger;
@@ -91,6 +95,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   await o.principals.whenLoaded();
   await recordRestored({ ...o, book });
   restoration = lastRestoration(o.store);
+  if (o.promoted !== undefined) await takeUp({ ...o, book, outbox, promoted: o.promoted });
   const sender = createOutboxSender({
     link: o.link,
     outbox,

@@ -3,10 +3,11 @@ import { toProblem } from "../../lib/contracts/errors.ts";
 import { type Checkpoint, parseCheckpoint, signedBy } from "../../lib/ledger/checkpoint.ts";
 import { LedgerError } from "../../lib/ledger/error.ts";
 import { judgeCheckpoint, type Policy } from "../../lib/ledger/policy.ts";
-import type { VerifierKey } from "../../lib/ledger/signed-note.ts";
+import { formatVerifierKey, parseNote } from "../../lib/ledger/signed-note.ts";
 import { type After, createBackoff, createSignal } from "../../lib/messaging/timing.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import type { Mirror } from "../../lib/storage/mirror.ts";
+import type { KnownKeys } from "./known-keys.ts";
 import { type FetchRecords, readAhead } from "./read-ahead.ts";
 
 /** Requests for records on their way at once, for one book: enough to keep the line busy, and no burden to the service. */
@@ -14,13 +15,15 @@ const IN_FLIGHT = 3;
 /** Records that are asked for at once, before answers have shown how many fit into one. */
 const PAGE = 150;
 
+/** A log is asked for its keys at most once in this time, ms. */
+const LEARN_EVERY_MS = 10_000;
+
 export type FollowOptions = {
   book: BookName;
   /** The log's name in its checkpoints. */
   origin: string;
   mirror: Mirror;
-  /** By these the log is known. */
-  logKeys: readonly VerifierKey[];
+  logKeys: Pick<KnownKeys, "newest" | "learn">;
   /** Who has to have cosigned a checkpoint before it counts; null for nobody. */
   policy: Policy | null;
   fetch: FetchRecords;
@@ -79,6 +82,8 @@ export function followBook(o: FollowOptions): Follower {
   let rewound: string | null = null;
   let trouble: string | null = null;
   let closed = false;
+  let taking: Promise<void> = Promise.resolve();
+  let learnedAt = Number.NEGATIVE_INFINITY;
   let cancelRetry = () => {};
 
   const changed = () => listeners.forEach((listener) => listener());
@@ -86,7 +91,7 @@ export function followBook(o: FollowOptions): Follower {
   async function take(text: string): Promise<void> {
     try {
       counts.checkpoints += 1;
-      const checkpoint = open(text);
+      const checkpoint = await open(text);
       if (checkpoint === null) counts.refused += 1;
       else await takeNotice(checkpoint);
     } catch (error) {
@@ -96,12 +101,21 @@ export function followBook(o: FollowOptions): Follower {
   }
 
   /** Null where it is not to be believed; `refusal` says why. */
-  function open(text: string): Checkpoint | null {
+  async function open(text: string): Promise<Checkpoint | null> {
+    if (isByNewKey(text, o) && o.now() - learnedAt >= LEARN_EVERY_MS) await learn();
     const opened = openCheckpoint(text, o);
     refusal = typeof opened === "string" ? opened : null;
     if (typeof opened !== "string") return opened;
     log.warn({ book: o.book, note: text.slice(0, 1000) }, opened);
     return null;
+  }
+
+  async function learn(): Promise<void> {
+    learnedAt = o.now();
+    const before = o.logKeys.newest();
+    await o.logKeys.learn();
+    const learned = o.logKeys.newest().filter((key) => !before.some(({ keyId }) => keyId === key.keyId));
+    for (const key of learned) log.info({ book: o.book, key: formatVerifierKey(key) }, "the log has changed its key");
   }
 
   async function takeNotice(checkpoint: Checkpoint): Promise<void> {
@@ -197,12 +211,14 @@ export function followBook(o: FollowOptions): Follower {
       divergence: mirror.divergence?.why ?? null,
       counts: { ...counts },
     }),
-    take,
+    // One after the other: a checkpoint that overtook another would look like a log that goes back.
+    take: (text) => (taking = taking.then(() => take(text))),
     onChange: (listener) => void listeners.push(listener),
     async close() {
       closed = true;
       cancelRetry();
       work.raise();
+      await taking;
       await running;
     },
   };
@@ -213,17 +229,30 @@ function isBehind({ newest, proven }: Mirror): boolean {
   return (newest?.head.size ?? 0) > (proven?.head.size ?? 0) || (newest !== null && proven === null);
 }
 
+type Known = Pick<FollowOptions, "book" | "origin" | "logKeys">;
+
+/** Whether a line under the log's name is by a key that is not known here: the log may have changed it. */
+function isByNewKey(text: string, { origin, logKeys }: Known): boolean {
+  const known = new Set(logKeys.newest().map(({ keyId }) => keyId));
+  try {
+    return parseNote(text).signatures.some(({ name, keyId }) => name === origin && !known.has(keyId));
+  } catch {
+    return false;
+  }
+}
+
 /** The checkpoint, or why it is not to be believed. */
-function openCheckpoint(text: string, o: Pick<FollowOptions, "book" | "origin" | "logKeys">): Checkpoint | string {
+function openCheckpoint(text: string, { book, origin, logKeys }: Known): Checkpoint | string {
   try {
     const checkpoint = parseCheckpoint(text);
-    if (checkpoint.head.origin !== o.origin) {
-      return `a checkpoint of the book ${o.book} is not taken: it is of "${checkpoint.head.origin}", expected "${o.origin}"`;
+    const { head } = checkpoint;
+    if (head.origin !== origin) {
+      return `a checkpoint of the book ${book} is not taken: it is of "${head.origin}", expected "${origin}"`;
     }
-    if (signedBy(checkpoint, o.logKeys).length > 0) return checkpoint;
-    return `a checkpoint of the book ${o.book} over ${checkpoint.head.size} records is not taken: none of the log's keys that are known here has signed it`;
+    if (signedBy(checkpoint, logKeys.newest()).length > 0) return checkpoint;
+    return `a checkpoint of the book ${book} over ${head.size} records is not taken: the log's key has not signed it`;
   } catch (error) {
-    if (error instanceof LedgerError) return `a checkpoint of the book ${o.book} is not taken: ${error.message}`;
+    if (error instanceof LedgerError) return `a checkpoint of the book ${book} is not taken: ${error.message}`;
     throw error;
   }
 }

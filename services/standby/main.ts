@@ -39,7 +39,7 @@ async function start(context: ProcessContext): Promise<void> {
   const link = openLink({ url, name: STANDBY, ca, password: token, log, random });
   context.onStop(() => link.close());
 
-  const standby = await startStandby({
+  const standby = startStandby({
     link,
     plant: joined.plant.id,
     stores,

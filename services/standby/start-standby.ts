@@ -17,6 +17,7 @@ import { alarmsOf } from "./alarms.ts";
 import { createCosigner } from "./cosigned-note.ts";
 import { figuresOf } from "./figures.ts";
 import { type Follower, followBook } from "./follow-book.ts";
+import { knownKeys } from "./known-keys.ts";
 import type { FetchRecords } from "./read-ahead.ts";
 import { problemIn, stateOf } from "./state.ts";
 import { tellRegularly } from "./tell-regularly.ts";
@@ -28,7 +29,7 @@ export type StandbyOptions = {
   link: Link;
   plant: string;
   stores: Readonly<Record<BookName, Store>>;
-  /** By these each log is known. */
+  /** The keys that were pinned for each log. */
   logKeys: Readonly<Record<BookName, readonly VerifierKey[]>>;
   policy: Policy | null;
   privateKey: KeyObject;
@@ -50,23 +51,26 @@ export type Standby = {
 };
 
 /**
- * Follows both books of a plant, and says on retained topics how much of each is proven here. Resolves when it hears
- * checkpoints.
+ * Follows both books of a plant, and says on retained topics how much of each is proven here. Waits for nothing: the
+ * checks say what is missing.
  *
- * @throws RastroError `book_damaged` for a mirror that does not agree with itself, `not_allowed` where the broker does
- *   not let this name read checkpoints.
+ * @throws RastroError `book_damaged` for a mirror that does not agree with itself.
  */
-export async function startStandby(o: StandbyOptions): Promise<Standby> {
+export function startStandby(o: StandbyOptions): Standby {
   const { link, now, after, random, newId } = o;
   const session = `s-${random(8).toString("hex")}`;
   const requester = createRequester({ link, user: STANDBY, session, newId, now, after });
   const startedAt = now();
   const mirrors = perBook((name) => Mirror.open({ store: o.stores[name], name, now }));
-  const followers = perBook((name) => follow(o, mirrors[name], fetchFrom(requester, name)));
+  const followers = perBook((name) => follow(o, mirrors[name], requester));
   const stops = BookName.options.map((name) => tellOf(o, name, followers[name]));
 
   for (const name of BookName.options) {
-    await link.subscribe(topics.checkpoint(name), (_topic, payload) => followers[name].take(payload.toString("utf8")));
+    const take = (_topic: string, payload: Buffer) => followers[name].take(payload.toString("utf8"));
+    // A standby is there before its hub is, and after it.
+    link.subscribe(topics.checkpoint(name), take).catch((error: unknown) => {
+      o.log.error({ err: error, book: name }, "checkpoints cannot be heard");
+    });
   }
   return {
     mirrors,
@@ -90,10 +94,12 @@ function perBook<T>(make: (name: BookName) => T): Readonly<Record<BookName, T>> 
   return { production: make("production"), audit: make("audit") };
 }
 
-function follow(o: StandbyOptions, mirror: Mirror, fetch: FetchRecords): Follower {
+function follow(o: StandbyOptions, mirror: Mirror, requester: Requester): Follower {
   const book = mirror.name;
   const { policy, now, after, random, log } = o;
-  const logKeys = o.logKeys[book];
+  const fetch = fetchFrom(requester, book);
+  const ask = async () => (await requester.call(book, "book-keys", {})).rotations;
+  const logKeys = knownKeys({ pinned: o.logKeys[book], kept: mirror, ask });
   return followBook({ book, origin: `${o.plant}/${book}`, mirror, logKeys, policy, fetch, now, after, random, log });
 }
 

@@ -12,6 +12,7 @@ import { idOf, inputFor } from "../suites/events.ts";
 export type LogToFollow = {
   book: Book;
   store: Store;
+  /** Signs checkpoints; a test may change it. */
   key: KeyPair;
   vkey: VerifierKey;
   /** Books so many more records. */
@@ -28,7 +29,7 @@ export async function logToFollow(name: BookName = "audit", plant = "plant-test"
   const book = await Book.open({ store, name, origin });
   const key = createKey();
   let next = 0;
-  return {
+  const log: LogToFollow = {
     book,
     store,
     key,
@@ -39,7 +40,7 @@ export async function logToFollow(name: BookName = "audit", plant = "plant-test"
     },
     checkpoint(head) {
       const { size, root } = head ?? { size: book.head().size, root: Buffer.from(book.head().root, "hex") };
-      return signCheckpoint({ origin, size, root }, [key.privateKey]);
+      return signCheckpoint({ origin, size, root }, [log.key.privateKey]);
     },
     read(from, limit) {
       const to = Math.min(book.head().size, from + limit);
@@ -48,6 +49,7 @@ export async function logToFollow(name: BookName = "audit", plant = "plant-test"
       );
     },
   };
+  return log;
 }
 
 /** The same record with another content: canonical, in its place, and a lie. */

@@ -41,8 +41,9 @@ export type Plant = {
   remove(): Promise<void>;
 };
 
-export async function startPlant(machine = "ipc-07"): Promise<Plant> {
-  const data = await mkdtemp(join(tmpdir(), "rastro-plant-"));
+/** @param folder - a data folder that is there already; a new one unless given. */
+export async function startPlant(machine = "ipc-07", folder?: string): Promise<Plant> {
+  const data = folder ?? (await mkdtemp(join(tmpdir(), "rastro-plant-")));
   const environment = {
     PATH: process.env["PATH"],
     RASTRO_DATA: data,

@@ -13,6 +13,7 @@ import { printProblem, runAction } from "./run.ts";
 import { addReplayCommand } from "./replay.ts";
 import { addSessionCommands } from "./session.ts";
 import { addSignInCommands } from "./sign-in.ts";
+import { addStandbyCommands } from "./standby.ts";
 import { addTlsCommands } from "./tls.ts";
 import { addUserCommands } from "./user.ts";
 import { addVerifyCommand } from "./verify.ts";
@@ -75,6 +76,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addAuditCommands(groups);
   addVerifyCommand(groups);
   addBackupCommands(groups);
+  addStandbyCommands(groups);
   addReplayCommand(groups);
   addAclCommand(groups);
   addDoctorCommand(groups);

@@ -176,7 +176,7 @@ describe("a mirror", () => {
     await follow(open(store), log);
     const { privateKey } = log.key;
     const other = signCheckpoint({ origin: log.book.origin, size: 9, root: Buffer.alloc(32, 1) }, [privateKey]);
-    const state = JSON.stringify({ v: 1, newest: other, proven: other, divergence: null });
+    const state = JSON.stringify({ v: 1, newest: other, proven: other, divergence: null, rotations: [] });
     await store.write((tx) => tx.put(Buffer.from("s/mirror"), Buffer.from(state)));
     expect(() => open(store)).toThrow(/root that was proven at 9/);
   });

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { cosign } from "../../../lib/ledger/cosignature.ts";
 import { parseCheckpoint } from "../../../lib/ledger/checkpoint.ts";
+import { formatRotation } from "../../../lib/ledger/key-rotation.ts";
 import { type Policy, parsePolicy } from "../../../lib/ledger/policy.ts";
 import { formatNote, formatVerifierKey, SIGNATURE_TYPES, verifierKey } from "../../../lib/ledger/signed-note.ts";
 import { after } from "../../../lib/messaging/timing.ts";
@@ -9,6 +10,7 @@ import { createKey } from "../../../lib/runtime/keys.ts";
 import { Mirror } from "../../../lib/storage/mirror.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { type Follower, followBook, type Standing } from "../../../services/standby/follow-book.ts";
+import { knownKeys } from "../../../services/standby/known-keys.ts";
 import type { FetchRecords } from "../../../services/standby/read-ahead.ts";
 import { problemIn } from "../../../services/standby/state.ts";
 import { forgedFrom, type LogToFollow, logToFollow } from "../../support/log-to-follow.ts";
@@ -20,14 +22,14 @@ type Bench = {
   log: LogToFollow;
   follower: Follower;
   /** Set by a test to answer otherwise than the log would. */
-  serve: { fetch: FetchRecords };
+  serve: { fetch: FetchRecords; rotations: string[] };
   clock: { now: number };
   until(condition: (standing: Standing) => boolean): Promise<Standing>;
 };
 
 async function bench(policy: Policy | null = null, log?: LogToFollow): Promise<Bench> {
   const followed = log ?? (await logToFollow());
-  const serve = { fetch: async (from: number, limit: number) => followed.read(from, limit) };
+  const serve = { rotations: [] as string[], fetch: async (from: number, limit: number) => followed.read(from, limit) };
   const clock = { now: START };
   const now = () => clock.now;
   const mirror = Mirror.open({ store: await Store.inMemory(), name: "audit", now });
@@ -35,7 +37,7 @@ async function bench(policy: Policy | null = null, log?: LogToFollow): Promise<B
     book: "audit",
     origin: "plant-test/audit",
     mirror,
-    logKeys: [followed.vkey],
+    logKeys: knownKeys({ pinned: [followed.vkey], kept: mirror, ask: async () => serve.rotations }),
     policy,
     fetch: (from, limit) => serve.fetch(from, limit),
     now,
@@ -119,6 +121,30 @@ describe("following a book", () => {
     expect(problemIn("audit", follower.standing(), START)).toContain("is not taken");
     await follower.take(log.checkpoint());
     expect(follower.standing().refusal).toBeNull();
+    await follower.close();
+  });
+
+  it("follows a log that changes its key, by what the old one says of the new one", async () => {
+    const { log, follower, serve, clock, until } = await bench();
+    const [next, stranger] = [createKey(), createKey()];
+    await log.grow(2);
+    await follower.take(log.checkpoint());
+    await until(provenTo(2));
+    const old = log.key;
+    log.key = stranger;
+    await log.grow(1);
+    await follower.take(log.checkpoint());
+    expect(follower.standing().refusal).toContain("the log's key has not signed it");
+
+    serve.rotations = [formatRotation("plant-test/audit", { from: old.privateKey, to: next.privateKey })];
+    clock.now += 10_000;
+    log.key = next;
+    await follower.take(log.checkpoint());
+    await until(provenTo(3));
+    log.key = old;
+    await log.grow(1);
+    await follower.take(log.checkpoint());
+    expect(follower.standing().refusal, "the old key is of no use any more").toContain("has not signed it");
     await follower.close();
   });
 

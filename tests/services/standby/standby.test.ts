@@ -44,7 +44,7 @@ describe("a standby on a hub", () => {
 
   async function start() {
     link = await hub.link(self.name, self.password);
-    standby = await startStandby({
+    standby = startStandby({
       link,
       plant: hub.plant,
       stores,

@@ -1,0 +1,200 @@
+import { existsSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { RastroError } from "../../lib/contracts/errors.ts";
+import type { BookName } from "../../lib/contracts/names.ts";
+import type { PromotionMark } from "../../lib/contracts/standby.ts";
+import { type Checkpoint, signedBy } from "../../lib/ledger/checkpoint.ts";
+import { formatNote, type VerifierKey } from "../../lib/ledger/signed-note.ts";
+import type { Folders } from "../../lib/runtime/folders.ts";
+import { leavePromotion } from "../../lib/runtime/promotion.ts";
+import { Book } from "../../lib/storage/book.ts";
+import { encodeKept } from "../../lib/storage/checkpoints.ts";
+import { copyRecords } from "../../lib/storage/copy-records.ts";
+import { keys } from "../../lib/storage/keys.ts";
+import { Mirror } from "../../lib/storage/mirror.ts";
+import { NoteFile, type ReadNote } from "../../lib/storage/note-file.ts";
+import { Store } from "../../lib/storage/store.ts";
+import { everyKey } from "./known-keys.ts";
+
+/** What is being done with a book, and how far it has come, in records. */
+export type PlaceStep = "write" | "verify";
+
+export type PlaceOptions = {
+  book: BookName;
+  origin: string;
+  /** The standby's data folder, and the one that the book is put into. */
+  from: Folders;
+  to: Folders;
+  /** The log's keys that the standby has pinned. */
+  pinned: readonly VerifierKey[];
+  /** Those of the plant that goes on; none where it will make a new one. */
+  ownKeys: readonly VerifierKey[];
+  /** Takes what is proven although more is known to have been there. */
+  olderOnPurpose: boolean;
+  now: () => number;
+  onStep: (step: PlaceStep, done: number, of: number) => void;
+};
+
+/** A book that lies ready beside its place, written and verified. */
+export type ReadyBook = {
+  book: BookName;
+  proven: Checkpoint;
+  /** How many records the book is known to have had. */
+  known: number;
+  /** Moves it into its place. What is there is moved aside, never deleted. */
+  putInPlace(mark: Omit<PromotionMark, "state" | "aside">): Promise<PromotionMark>;
+};
+
+/**
+ * Makes a book's store and head note out of the standby's copy, up to the newest checkpoint that is proven, and verifies
+ * what was written from the disk. Nothing of the place is touched yet.
+ *
+ * @throws RastroError `copy_unproven` where nothing is proven, the copy has diverged, or more is known to have been in
+ *   the book; `store_locked` while the standby or the book's service runs; `book_damaged`; `store_unusable`.
+ */
+export async function makeReady(o: PlaceOptions): Promise<ReadyBook> {
+  const source = await Store.openFolder(o.from.mirrorStore(o.book));
+  try {
+    const mirror = Mirror.open({ store: source, name: o.book, now: o.now });
+    const logKeys = everyKey(o.pinned, mirror.rotations);
+    const proven = requireProven(o, mirror, logKeys);
+    const known = await requireNewest(o, mirror, proven);
+    await writeAside({ ...o, logKeys }, source, proven);
+    return { book: o.book, proven, known, putInPlace: (mark) => swap(o, mark) };
+  } finally {
+    await source.close();
+  }
+}
+
+function requireProven(
+  { book, olderOnPurpose }: PlaceOptions,
+  { proven, divergence }: Mirror,
+  logKeys: readonly VerifierKey[],
+): Checkpoint {
+  if (proven === null) throw unproven(book, "nothing of it has been proven here");
+  if (signedBy(proven, logKeys).length === 0) throw unproven(book, "its proven checkpoint is not signed by the log");
+  if (divergence === null || olderOnPurpose) return proven;
+  throw unproven(book, `it has diverged: ${divergence.why} Only what was proven before can be used`, true);
+}
+
+/** @returns how many records the book is known to have had. */
+async function requireNewest(o: PlaceOptions, mirror: Mirror, proven: Checkpoint): Promise<number> {
+  const { size } = proven.head;
+  const inPlace = await headInPlace(o);
+  const newest = Math.max(size, mirror.newest?.head.size ?? 0, inPlace?.size ?? 0);
+  if (o.olderOnPurpose) return newest;
+  if (newest > size)
+    throw unproven(o.book, `it has proven ${size} records, and ${newest} are known to have been there`, true);
+  if (inPlace !== null && mirror.rootAt(inPlace.size)?.equals(inPlace.root) !== true) {
+    throw unproven(o.book, `what is in place tells another history in its first ${inPlace.size} records`, true);
+  }
+  return newest;
+}
+
+/** What the head note in place says; its store is opened only to see that no process has it. */
+async function headInPlace({ book, to }: PlaceOptions): Promise<{ size: number; root: Buffer } | null> {
+  const folder = to.bookStore(book);
+  if (existsSync(folder)) await refuseLocked(folder);
+  const file = new NoteFile(to.headNote(book));
+  const note: ReadNote = await file.read();
+  await file.close();
+  return typeof note === "object" ? note : null;
+}
+
+async function refuseLocked(folder: string): Promise<void> {
+  try {
+    await (await Store.openFolder(folder)).close();
+  } catch (error) {
+    // One that cannot be opened is what a lost book looks like.
+    if (error instanceof RastroError && error.code === "store_locked") throw error;
+  }
+}
+
+function asideOf({ book, to }: PlaceOptions): { folder: string; store: string; headNote: string } {
+  const folder = `${dirname(to.bookStore(book))}.incoming`;
+  return { folder, store: join(folder, "store"), headNote: join(folder, basename(to.headNote(book))) };
+}
+
+/** With every key that the log is known to have had. */
+type WriteOptions = PlaceOptions & { logKeys: readonly VerifierKey[] };
+
+async function writeAside(o: WriteOptions, source: Store, proven: Checkpoint): Promise<void> {
+  const { folder, store: place, headNote } = asideOf(o);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const store = await Store.openFolder(place);
+  try {
+    const { size, root } = proven.head;
+    await copyRecords({ from: source, to: store, size, root, onProgress: (done) => o.onStep("write", done, size) });
+    await keepCheckpoint(o, store, proven);
+    await writeHeadNote(o, headNote, proven);
+    await verifyWritten(o, store, headNote, proven);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Only where the plant goes on with the key that signed it: a log that has another could not tell it from a forgery. */
+async function keepCheckpoint(o: PlaceOptions, store: Store, proven: Checkpoint): Promise<void> {
+  if (signedBy(proven, o.ownKeys).length === 0) return;
+  const value = encodeKept({ note: formatNote(proven.note), madeAt: o.now() });
+  await store.write((tx) => tx.put(keys.checkpoint(proven.head.size), value));
+}
+
+/** The log's own lines of the proven checkpoint: with those of witnesses it would not fit into one sector. */
+async function writeHeadNote({ origin, logKeys }: WriteOptions, path: string, { note }: Checkpoint): Promise<void> {
+  const ids = new Set(logKeys.map(({ keyId }) => keyId));
+  const signatures = note.signatures.filter(({ name, keyId }) => name === origin && ids.has(keyId));
+  const file = new NoteFile(path);
+  await file.write(formatNote({ text: note.text, signatures }));
+  await file.close();
+}
+
+/** Everything is recomputed from what is on disk now. */
+async function verifyWritten(o: PlaceOptions, store: Store, headNote: string, { head }: Checkpoint): Promise<void> {
+  const book = await Book.open({ store, name: o.book, origin: o.origin, headNote });
+  const report = await book.verify({ now: o.now, onProgress: (done, of) => o.onStep("verify", done, of) });
+  await book.close();
+  if (book.damage === null && report.ok && report.size === head.size && report.root === head.root.toString("hex"))
+    return;
+  const [first] = report.damaged;
+  const why = book.damage ?? (first === undefined ? "it has another root" : `record ${first.seq} is ${first.kind}`);
+  throw new RastroError({
+    code: "book_damaged",
+    message: `Verifying the book ${o.book} that was written failed: ${why}.`,
+  });
+}
+
+/** A crash between two of these steps leaves the mark, under which no service opens the store: it is done again. */
+async function swap(o: PlaceOptions, given: Omit<PromotionMark, "state" | "aside">): Promise<PromotionMark> {
+  const { to, book } = o;
+  const ready = asideOf(o);
+  const before = `${dirname(to.bookStore(book))}.before-${stamp(o.now())}`;
+  const isTaken = existsSync(to.bookStore(book)) || existsSync(to.headNote(book));
+  const mark: PromotionMark = { ...given, state: "cut-off", aside: isTaken ? before : null };
+  await leavePromotion(to.promotion(book), mark);
+  if (isTaken) await mkdir(before, { recursive: true, mode: 0o700 });
+  for (const path of [to.bookStore(book), to.headNote(book)]) {
+    if (existsSync(path)) await rename(path, join(before, basename(path)));
+  }
+  await rename(ready.store, to.bookStore(book));
+  await rename(ready.headNote, to.headNote(book));
+  await rm(ready.folder, { recursive: true, force: true });
+  const done: PromotionMark = { ...mark, state: "done" };
+  await leavePromotion(to.promotion(book), done);
+  return done;
+}
+
+function stamp(now: number): string {
+  return new Date(now).toISOString().replaceAll(/[-:.]/g, "");
+}
+
+function unproven(book: BookName, why: string, mayBeMeant = false): RastroError {
+  const advice = mayBeMeant ? ' "--older-on-purpose" does it all the same, and puts it on record.' : "";
+  return new RastroError({
+    code: "copy_unproven",
+    message: `Using the standby's copy of the book ${book} failed: ${why}.${advice}`,
+    given: book,
+  });
+}
