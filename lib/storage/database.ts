@@ -1,6 +1,6 @@
-import { Level } from "level";
 import { MemoryLevel } from "memory-level";
 import { RastroError } from "../contracts/errors.ts";
+import { LevelFolder, undoRewriting } from "./level-folder.ts";
 
 export type Operation = { type: "put"; key: Buffer; value: Buffer } | { type: "del"; key: Buffer };
 
@@ -20,6 +20,8 @@ export interface Database {
   getMany(keys: Buffer[]): Promise<(Buffer | undefined)[]>;
   /** All or nothing; on disk when it resolves. */
   batch(operations: Operation[], options: { sync: true }): Promise<void>;
+  /** Leaves nothing in any file of what was deleted or replaced. Closed meanwhile. Not there where nothing is in files. */
+  rewrite?(): Promise<void>;
   snapshot(): View;
   iterator(range: KeyRange & { snapshot?: View }): {
     nextv(size: number): Promise<[Buffer, Buffer][]>;
@@ -42,17 +44,20 @@ const WRITE_BUFFER = 16 * 1024 * 1024;
  *   or written.
  */
 export async function openLevel(folder: string): Promise<Database> {
-  const level = new Level<Buffer, Buffer>(folder, { ...ENCODING, writeBufferSize: WRITE_BUFFER });
   try {
+    // Before the database is made: that makes the folder, and a rewriting that was cut short may have moved it.
+    await undoRewriting(folder);
+    const level = new LevelFolder(folder, { writeBufferSize: WRITE_BUFFER });
     await level.open();
+    await level.removeLeftovers();
+    return chaining(level);
   } catch (thrown) {
     throw describeOpenFailure(folder, thrown);
   }
-  return chaining(level);
 }
 
 /** As the database is, but for the way in which batches are written. */
-function chaining(level: Level<Buffer, Buffer>): Database {
+function chaining(level: LevelFolder): Database {
   const database: Database = level;
   return {
     open: () => database.open(),
@@ -60,6 +65,7 @@ function chaining(level: Level<Buffer, Buffer>): Database {
     get: (key) => database.get(key),
     getSync: (key, options = {}) => database.getSync(key, options),
     getMany: (keys) => database.getMany(keys),
+    rewrite: () => level.rewrite(),
     batch: (operations, options) => writeChained(level, operations, options),
     snapshot: () => database.snapshot(),
     iterator: (range) => database.iterator(range),
@@ -68,7 +74,7 @@ function chaining(level: Level<Buffer, Buffer>): Database {
 
 /** A chained batch: one given as a list is read back property by property from native code, at twice the cost. */
 async function writeChained(
-  level: Level<Buffer, Buffer>,
+  level: LevelFolder,
   operations: Operation[],
   options: { sync: true },
 ): Promise<void> {

@@ -30,12 +30,14 @@ export class Store {
   readonly #database: Database;
   readonly #place: string;
   readonly #waiting: Waiting[] = [];
+  readonly #rewritings: Pick<Waiting, "settle">[] = [];
   readonly #hooks: (() => Promise<void>)[] = [];
   #writing: Promise<void> | null = null;
   #patience: NodeJS.Timeout | null = null;
   #closed = false;
   readonly #written = { batches: 0, stages: 0, ms: 0, failures: 0 };
   #suspect = false;
+  #rewriting: Promise<unknown> | null = null;
 
   private constructor(database: Database, place: string) {
     this.#database = database;
@@ -91,6 +93,20 @@ export class Store {
     return written;
   }
 
+  /**
+   * Leaves nothing in the store's files of what was deleted or replaced before. Writes wait meanwhile, and so do reads
+   * but for those that are answered at once, which fail for the moment in which the database is opened anew.
+   *
+   * @throws RastroError `store_unusable`; the store is then as it was, or opened anew before the next write.
+   */
+  rewrite(): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#unusable("it is closed"));
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#rewritings.push({ settle: (failure) => (failure === null ? resolve() : reject(failure)) });
+    this.#begin();
+    return promise;
+  }
+
   #take<T>(stage: (tx: Tx) => T): Promise<T> {
     if (this.#closed) return Promise.reject(this.#unusable("it is closed"));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -140,6 +156,7 @@ export class Store {
 
   /** Rows in the order of their keys (`reverse`: the other way round), as they were when the reading began. */
   async *range(range: KeyRange): AsyncGenerator<[Buffer, Buffer], void, undefined> {
+    await this.#rewriting?.catch(() => undefined);
     const iterator = this.#database.iterator(range);
     try {
       for (;;) {
@@ -166,8 +183,9 @@ export class Store {
   }
 
   async #writeGroups(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      await this.#writeGroup();
+    while (this.#waiting.length > 0 || this.#rewritings.length > 0) {
+      if (this.#rewritings.length === 0) await this.#writeGroup();
+      else settleAll(this.#rewritings.splice(0), await this.#rewriteFiles());
       // What was written is told first: the next group may take as long as many answers.
       if (this.#waiting.length > 0) await nextTurn();
     }
@@ -256,7 +274,22 @@ export class Store {
     }
   }
 
+  async #rewriteFiles(): Promise<RastroError | null> {
+    try {
+      this.#rewriting = this.#database.rewrite?.() ?? null;
+      await this.#rewriting;
+      return null;
+    } catch (cause) {
+      this.#suspect = true;
+      return this.#unusable("its files could not be rewritten", cause);
+    } finally {
+      this.#rewriting = null;
+    }
+  }
+
   async #reading<T>(read: () => Promise<T>): Promise<T> {
+    // What becomes of it is told to whoever asked for it.
+    await this.#rewriting?.catch(() => undefined);
     try {
       return await read();
     } catch (cause) {
@@ -271,7 +304,7 @@ export class Store {
   }
 }
 
-function settleAll(members: Waiting[], failure: Error | null): void {
+function settleAll(members: readonly Pick<Waiting, "settle">[], failure: Error | null): void {
   for (const member of members) member.settle(failure);
 }
 

@@ -48,6 +48,10 @@ export class FaultyDatabase implements Database {
     return this.#inner.get(key);
   }
 
+  async rewrite(): Promise<void> {
+    await this.#inner.rewrite?.();
+  }
+
   getSync(key: Buffer, options?: { snapshot?: View }): Buffer | undefined {
     return this.#inner.getSync(key, options);
   }

@@ -47,6 +47,10 @@ export class PowerDatabase implements Database {
     return this.#seen.get(key);
   }
 
+  async rewrite(): Promise<void> {
+    await this.#seen.rewrite?.();
+  }
+
   getSync(key: Buffer, options?: { snapshot?: View }): Buffer | undefined {
     return this.#seen.getSync(key, options);
   }
