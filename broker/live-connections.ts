@@ -4,6 +4,7 @@ import type { AedesClient } from "./aedes-internals.ts";
 export type EndedBecause =
   | "session-ended"
   | "locked"
+  | "erased"
   | "revoked"
   | "profile-changed"
   | "password-changed"

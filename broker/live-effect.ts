@@ -1,6 +1,7 @@
 import type { Logger } from "../lib/runtime/log.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { NameChange } from "./directory/register.ts";
+import type { SessionEnd } from "./directory/sessions.ts";
 import type { EndedBecause } from "./live-connections.ts";
 import type { Hub } from "./start-hub.ts";
 
@@ -23,7 +24,7 @@ export function followDirectory(o: {
   // A hub that was killed right after a change has not done so yet.
   for (const { name, active } of directory.register.principals()) if (!active) refresh(name);
   directory.register.onChange((change) => {
-    const { name } = change.principal;
+    const { name } = change.erased && change.before !== undefined ? change.before : change.principal;
     const why = reasonIn(change);
     if (why === null) return;
     // Who holds a session has not shown the password; the directory ends those sessions that are not to outlive it.
@@ -32,14 +33,19 @@ export function followDirectory(o: {
     refresh(name);
   });
   directory.sessions.onEnd(({ session }, why) => {
-    const because = why === "locked" || why === "password-changed" ? why : "session-ended";
+    const because = isReason(why) ? why : "session-ended";
     hub.disconnect((connection) => connection.session === session, because);
   });
 }
 
+function isReason(why: SessionEnd): why is SessionEnd & EndedBecause {
+  return why === "locked" || why === "password-changed" || why === "erased";
+}
+
 /** Why the connections of a name cannot stay as they are; null when they can. */
-function reasonIn({ principal, before, credential }: NameChange): EndedBecause | null {
+function reasonIn({ principal, before, erased, credential }: NameChange): EndedBecause | null {
   if (before === undefined) return null;
+  if (erased) return "erased";
   const isPerson = principal.kind === "person";
   if (!principal.active) return isPerson ? "locked" : "revoked";
   if (before.profile !== principal.profile) return "profile-changed";

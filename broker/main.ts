@@ -28,6 +28,7 @@ import { openTlsIdentity } from "./tls/open-identity.ts";
 import { renewRegularly } from "./tls/renew.ts";
 import { keepSessions } from "./keep-sessions.ts";
 import { openSessionStore } from "./open-persistence.ts";
+import { forgetErasedNames } from "./forget-names.ts";
 import { followDirectory } from "./live-effect.ts";
 import { diskCheck, hubAlarms } from "./hub-alarms.ts";
 import { hubMetrics } from "./hub-metrics.ts";
@@ -76,6 +77,8 @@ async function start(context: ProcessContext): Promise<void> {
   const sessions = await openSessionStore({ folder, limits: settings.queueLimits, now, onAccess });
   context.onStop(() => sessions.close());
 
+  const forgetNames = await forgetErasedNames({ directory, ...sessions });
+
   const { authority, identity } = await openTlsIdentity({ folders, plant: plant.id, names: settings.tlsNames, now });
   const hub = await startHub({
     host: settings.host,
@@ -113,6 +116,7 @@ async function start(context: ProcessContext): Promise<void> {
   const link = await linkOf("directory");
   const signing = await loadOrCreateKey(folders.directoryKey);
   announcePrincipals({ directory, link, sign: (bytes) => sign(signing.privateKey, bytes), log });
+  directory.onErased(forgetNames);
   const send = (outbox: Outbox, name: "directory" | "broker", over: Link) => {
     const sender = createOutboxSender({ link: over, outbox, owner: { kind: "services", name }, log, now });
     sender.start();

@@ -6,6 +6,9 @@ import type { Link } from "../../lib/messaging/link.ts";
 import type { z } from "zod";
 import type { Directory } from "./directory.ts";
 
+/** How long an erasure waits for the link, ms. */
+const LINK_TIMEOUT_MS = 10_000;
+
 /** A principal as services get it, signed by the directory's own key: whoever can publish the topic cannot forge one. */
 export function signPrincipal(
   principal: Principal,
@@ -20,8 +23,8 @@ export function signPrincipal(
  * since a hub that restarted has lost what was retained, and each one when it changes.
  */
 export function announcePrincipals(o: {
-  directory: Pick<Directory, "register">;
-  link: Pick<Link, "connected" | "onUp" | "publish">;
+  directory: Pick<Directory, "register" | "onErased">;
+  link: Pick<Link, "connected" | "onUp" | "publish" | "whenConnected">;
   /** Signs with the key whose public part is `<data>/keys/directory.pub`. */
   sign: (bytes: Uint8Array) => string;
   log: Logger;
@@ -37,5 +40,10 @@ export function announcePrincipals(o: {
   o.link.onUp(announceAll);
   o.directory.register.onChange(({ principal }) => {
     if (o.link.connected) announce(principal);
+  });
+  // Not only when the link is up: a name that was taken away must not stay on the topic.
+  o.directory.onErased(async ({ name }) => {
+    await o.link.whenConnected({ timeoutMs: LINK_TIMEOUT_MS });
+    await o.link.publish(topics.principal(name), "", { qos: 1, retain: true });
   });
 }

@@ -88,7 +88,7 @@ export function checkCredentials(o: {
       if (isToken(credentials.password)) return bySession(credentials);
       if (credentials.user === LOCAL_ADMIN) return REFUSED;
       const record = o.register.get(credentials.user);
-      if (record !== undefined && record.kind !== "person") return byKeyOrSecret(record, credentials.password);
+      if (record?.kind === "machine" || record?.kind === "service") return byKeyOrSecret(record, credentials.password);
       return busyAsVerdict(() => password(credentials));
     },
   };

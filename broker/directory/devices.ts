@@ -56,7 +56,7 @@ export function openDevices(o: {
   };
   const replaceKey = async (by: By, name: string, publicKey: string) => {
     const record = o.register.get(name);
-    if (record === undefined || record.kind === "person") throw unknownName(name);
+    if (record?.kind !== "machine" && record?.kind !== "service") throw unknownName(name);
     const { kind } = record;
     const payload = { key: fingerprint(rawKey(publicKey)), replaced: true };
     const event = o.drafts(`${kind}.added`, by, { kind, key: name }, payload);

@@ -3,12 +3,15 @@ import { v7 } from "uuid";
 import manifest from "../../package.json" with { type: "json" };
 import { LOCAL_ADMIN, type Principal, type Session, type UserRow } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError } from "../../lib/contracts/errors.ts";
+import type { EventDraft } from "../../lib/contracts/events.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import type { Credentials, Verdict } from "../admission.ts";
 import { checkCredentials, type CredentialChecks } from "./credentials.ts";
 import { type Devices, openDevices } from "./devices.ts";
 import { type By, BY_DIRECTORY, createDrafts } from "./drafts.ts";
+import { type Erasing, openErasing } from "./erase.ts";
+import type { Erasures } from "./erasures.ts";
 import { createLockout } from "./lockout.ts";
 import { openPasswords, type PasswordCost } from "./passwords.ts";
 import { openPeople, type People } from "./people.ts";
@@ -28,6 +31,7 @@ export type DirectoryOptions = {
   store: Store;
   /** Another store: its backups are kept apart. */
   keyStore: Store;
+  erasures: Erasures;
   plant: { id: string; createdAt: string };
   /** IANA zone of the hub. */
   tz: string;
@@ -50,8 +54,12 @@ export interface Directory {
   readonly people: People;
   readonly devices: Devices;
   readonly sessions: Sessions;
-  readonly register: Pick<Register, "get" | "all" | "principal" | "principals" | "onChange">;
+  readonly register: Pick<Register, "get" | "bySub" | "all" | "principal" | "principals" | "onChange">;
   readonly outbox: Outbox;
+  readonly erase: Erasing["erase"];
+  readonly onErased: Erasing["onErased"];
+  readonly erasuresCutShort: Erasing["cutShort"];
+  readonly finishErasures: Erasing["finish"];
   /** @throws RastroError `bad_credentials`, `locked_out`, `busy`. */
   signIn(credentials: Credentials, app: string): Promise<Session>;
   /** @throws RastroError `bad_credentials`. */
@@ -84,7 +92,12 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
     random,
     onFault,
   });
-  const people = openPeople({ register, keys, passwords, sessions, drafts, now, random });
+  const tell = (event: EventDraft) => store.write((tx) => void outbox.stage(tx, event));
+  const people = openPeople({ register, keys, passwords, sessions, drafts, tell, now, random });
+  const erasing = openErasing({ register, keys, sessions, erasures: o.erasures, drafts, store });
+  const back = await erasing.applyErasures();
+  if (back > 0)
+    o.log.warn({ people: back }, "people who were erased had come back with a store; they are erased again");
   const setupCode = openSetupCode({ store, random });
   const lockout = createLockout(now);
   const credentials = checkCredentials({ register, sessions, passwords, lockout, plant: o.plant.id, now });
@@ -98,7 +111,17 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
     sessions,
     register,
     outbox,
+    onErased: erasing.onErased,
+    erasuresCutShort: erasing.cutShort,
+    finishErasures: erasing.finish,
 
+    async erase(by, who, why) {
+      const record = register.get(who) ?? register.bySub(who);
+      const erasure = await erasing.erase(by, who, why);
+      // Failed sign-ins are counted under the name.
+      if (record !== undefined) credentials.forgive(record.name);
+      return erasure;
+    },
     async signIn(given, app) {
       const shown = register.get(given.user);
       const { principal } = admittedOrThrow(await credentials.password(given));
@@ -119,7 +142,7 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
       const principal = register.principal(name);
       if (principal?.active !== true) throw notCertified(name);
       const obj = { kind: principal.kind, key: principal.sub };
-      await store.write((tx) => void outbox.stage(tx, drafts("certificate.issued", by, obj, { serial, notAfter })));
+      await tell(drafts("certificate.issued", by, obj, { serial, notAfter }));
     },
     async renewSetupCode() {
       return people.hasAdministrator() ? null : setupCode.renew();

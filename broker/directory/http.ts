@@ -24,6 +24,7 @@ import {
   UserProfileRequest,
 } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
+import { type Erased, EraseRequest, type PersonData } from "../../lib/contracts/privacy.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
 import type { Logger } from "pino";
 import type { Backups } from "../../lib/storage/backup/backups.ts";
@@ -33,6 +34,7 @@ import { forwardedAddress } from "../forwarded-address.ts";
 import { admittedOrThrow, type Directory } from "./directory.ts";
 import type { By } from "./drafts.ts";
 import { type ConnectionsPort, openSessionsOf } from "./open-sessions.ts";
+import type { ErasedRecord, PersonRecord } from "./records.ts";
 import { isToken } from "./secrets.ts";
 
 const LONGEST_BODY = 64 * 1024;
@@ -46,6 +48,8 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   unknown_name: 404,
   unknown_session: 404,
   unknown_backup: 404,
+  already_erased: 409,
+  last_administrator: 409,
   name_taken: 409,
   setup_done: 409,
   busy: 429,
@@ -167,6 +171,26 @@ export function directoryRoutes(o: {
     return context.body(null, 204);
   });
 
+  app.get("/directory/people/:who/data", async (context) => {
+    const asking = await caller(context);
+    const record = personOf(directory, context.req.param("who"));
+    if (record.sub !== asking.principal.sub) administrator(asking, "seeing what is kept of somebody else");
+    const kept = await directory.people.show(asking.by, record.sub);
+    const sessions = kept.name === null ? [] : openSessions.list(asking, kept.name);
+    const data: PersonData = { ...kept, sessions };
+    return context.json(data);
+  });
+
+  app.post("/directory/people/:who/erase", async (context) => {
+    const asking = administrator(await caller(context), "erasing a person");
+    const why = await bodyOf(context, EraseRequest);
+    const { name, sub } = personOf(directory, context.req.param("who"));
+    refuseSelf(asking, name, "erasing oneself");
+    const { id, at } = await directory.erase(asking.by, sub, why);
+    const erased: z.infer<typeof Erased> = { sub, erasure: id, at };
+    return context.json(erased);
+  });
+
   app.post("/directory/certificates", async (context) => {
     const { by } = administrator(await caller(context), "issuing a certificate");
     if (o.authority === null) throw noAuthority();
@@ -260,6 +284,19 @@ async function callerOf(directory: Directory, context: Context, address: string)
 function administrator(caller: Caller, action: string): Caller {
   if (caller.principal.profile === "administrator") return caller;
   throw notAllowed(action, caller.principal.name, "an administrator");
+}
+
+/** A person by name or random id, erased or not. @throws RastroError `unknown_name`. */
+function personOf({ register }: Pick<Directory, "register">, who: string): PersonRecord | ErasedRecord {
+  const record = register.get(who) ?? register.bySub(who);
+  if (record?.kind === "person" || record?.kind === "erased") return record;
+  throw new RastroError({
+    code: "unknown_name",
+    message: `Looking up person ${who} failed: nobody of this name is registered; who was erased is known by the random id alone.`,
+    field: "person",
+    given: who,
+    expected: "the name of a person, or a random id such as p-0123…",
+  });
 }
 
 /** So that the last administrator cannot shut everybody out by a slip. */

@@ -7,10 +7,10 @@ import {
   type UserRow,
 } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
-import type { Sealed } from "../../lib/contracts/events.ts";
+import type { EventDraft, EventType, Sealed } from "../../lib/contracts/events.ts";
+import type { PersonData } from "../../lib/contracts/privacy.ts";
 import { seal, unseal } from "../../lib/storage/sealing.ts";
 import type { Tx } from "../../lib/storage/store.ts";
-import type { EventType } from "../../lib/contracts/events.ts";
 import type { By, Drafts } from "./drafts.ts";
 import type { Passwords } from "./passwords.ts";
 import type { PersonKeys } from "./person-keys.ts";
@@ -44,6 +44,12 @@ export interface People {
   /** @throws RastroError `unknown_name`. */
   setProfile(by: By, name: string, profile: z.infer<typeof PersonProfile>): Promise<void>;
   list(): Promise<UserRow[]>;
+  /**
+   * Everything that is kept of a person but the sessions, and puts on record who looked.
+   *
+   * @param who - name or random id. @throws RastroError `unknown_name`.
+   */
+  show(by: By, who: string): Promise<Omit<PersonData, "sessions">>;
   hasAdministrator(): boolean;
   /** The key under which a service seals what a person wrote, and the login to show. @throws RastroError `unknown_name`. */
   key(sub: string): Promise<z.infer<typeof PersonKey>>;
@@ -56,6 +62,8 @@ export function openPeople(o: {
   passwords: Passwords;
   sessions: Pick<Sessions, "stageEnd">;
   drafts: Drafts;
+  /** Puts an event on its way by itself. */
+  tell: (event: EventDraft) => Promise<void>;
   now: () => number;
   random: (bytes: number) => Buffer;
 }): People {
@@ -145,6 +153,21 @@ export function openPeople(o: {
     },
 
     list: () => Promise.all(people().map(row)),
+
+    async show(by, who) {
+      const record = o.register.get(who) ?? o.register.bySub(who);
+      if (record?.kind !== "person" && record?.kind !== "erased") throw unknownName(who);
+      const { sub, profile, active, registeredAt } = record;
+      const event = o.drafts("person.shown", by, { kind: "person", key: sub }, {});
+      await o.tell(event);
+      const kept = { sub, profile, active, registeredAt };
+      if (record.kind === "erased") {
+        const { erasedAt } = record;
+        return { ...kept, name: null, fullName: null, badge: null, erasedAt, password: false };
+      }
+      const { name, fullName, badge } = await row(record);
+      return { ...kept, name, fullName, badge, erasedAt: null, password: true };
+    },
     hasAdministrator: () => people().some((person) => person.profile === "administrator" && person.active),
 
     async key(sub) {

@@ -14,6 +14,12 @@ export interface PersonKeys {
   ensure(sub: string): Promise<Buffer>;
   /** @throws RastroError `unknown_name` when there is none, or no longer. */
   get(sub: string): Promise<Buffer>;
+  /** Whether there is one. */
+  has(sub: string): Promise<boolean>;
+  /** Lets nobody read again what was sealed under it. It may still be in files, until {@link PersonKeys.shred}. */
+  destroy(sub: string): Promise<void>;
+  /** Leaves nothing of destroyed keys in any file. @throws RastroError `store_unusable`. */
+  shred(): Promise<void>;
 }
 
 export function openPersonKeys(o: { store: Store; random: (bytes: number) => Buffer }): PersonKeys {
@@ -32,6 +38,9 @@ export function openPersonKeys(o: { store: Store; random: (bytes: number) => Buf
         return key ?? fresh;
       });
     },
+    has: async (sub) => (await o.store.get(at(sub))) !== undefined,
+    destroy: (sub) => o.store.write((tx) => tx.del(at(sub))),
+    shred: () => o.store.rewrite(),
     async get(sub) {
       const key = await o.store.get(at(sub));
       if (key !== undefined) return key;

@@ -6,7 +6,8 @@ import { parseJson } from "../../lib/contracts/parse.ts";
 
 /*
  * The directory's own store. Keys are text, values JSON; every value has `v`.
- *   s/n/<name>               a person, machine or service: one key space, so that a name is given once
+ *   s/n/<name>               a person, machine or service: one key space, so that a name is given once; of a person who was
+ *                            erased, the random id stands for the name
  *   s/t/<SHA-256 of token>   a session
  *   s/setup                  the hash of the one-time code, while there is no administrator
  *   oaudit/…                 the outbox (lib/storage)
@@ -40,6 +41,17 @@ export const PersonRecord = z.strictObject({
 });
 export type PersonRecord = z.infer<typeof PersonRecord>;
 
+/** A person who was erased: the random id, by which every record knows the person, and that there was one. */
+export const ErasedRecord = z.strictObject({
+  ...common,
+  kind: z.literal("erased"),
+  /** The same as `name`. */
+  sub: PersonId,
+  profile: PersonProfile,
+  erasedAt: Instant,
+});
+export type ErasedRecord = z.infer<typeof ErasedRecord>;
+
 export const MachineRecord = z.strictObject({
   ...common,
   kind: z.literal("machine"),
@@ -52,7 +64,7 @@ export type MachineRecord = z.infer<typeof MachineRecord>;
 export const ServiceRecord = z.strictObject({ ...common, kind: z.literal("service"), publicKey: Base64 });
 export type ServiceRecord = z.infer<typeof ServiceRecord>;
 
-export const NameRecord = z.discriminatedUnion("kind", [PersonRecord, MachineRecord, ServiceRecord]);
+export const NameRecord = z.discriminatedUnion("kind", [PersonRecord, ErasedRecord, MachineRecord, ServiceRecord]);
 export type NameRecord = z.infer<typeof NameRecord>;
 
 export const SessionRecord = z.strictObject({
@@ -82,9 +94,10 @@ export function decode<S extends z.ZodType>(schema: S, value: Uint8Array): z.inf
 /** What services and the hub may know of a record. */
 export function principalOf(record: NameRecord): Principal {
   const base = { v: 1, name: record.name, active: record.active, registeredAt: record.registeredAt } as const;
-  if (record.kind === "person") {
+  if (record.kind === "person" || record.kind === "erased") {
     const { profile, sub } = record;
-    return { ...base, kind: "person", profile, sub, publicKey: null, credential: "password", speaksFor: [] };
+    const credential = record.kind === "person" ? "password" : "none";
+    return { ...base, kind: "person", profile, sub, publicKey: null, credential, speaksFor: [] };
   }
   const { kind, name: sub, publicKey } = record;
   const speaksFor = record.kind === "machine" ? record.speaksFor : [];

@@ -1,10 +1,11 @@
 import type { Principal } from "../../lib/contracts/directory.ts";
 import { LOCAL_ADMIN, SERVICE_NAMES } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
+import { PersonId } from "../../lib/contracts/names.ts";
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import type { Outbox } from "../../lib/storage/outbox.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
-import { decode, encode, keyOf, localAdmin, NameRecord, principalOf, RANGES } from "./records.ts";
+import { decode, encode, type ErasedRecord, keyOf, localAdmin, NameRecord, principalOf, RANGES } from "./records.ts";
 
 /** Names of services, which only a service can bear, and the local administrator's. */
 const RESERVED: readonly string[] = [...SERVICE_NAMES, LOCAL_ADMIN];
@@ -14,6 +15,8 @@ export type NameChange = {
   principal: Principal;
   /** What it was; undefined for a new name. */
   before: Principal | undefined;
+  /** Whether the name was taken away: `before` has it, and `principal` a random id in its place. */
+  erased: boolean;
   /** Whether it signs in with another password, key or secret from now on. */
   credential: boolean;
 };
@@ -46,6 +49,12 @@ export interface Register {
     event: EventDraft,
     also?: (tx: Tx) => void,
   ): Promise<void>;
+  /**
+   * Puts what is left of a person in the place of the record of the name, which is free from then on.
+   *
+   * @param also - further writes of the same batch. @throws RastroError `unknown_name`.
+   */
+  erase(name: string, left: ErasedRecord, event: EventDraft, also: (tx: Tx) => void): Promise<void>;
 }
 
 /** Reads every record of the store into memory: a plant has hundreds of names, and the hub asks at each sign-in. */
@@ -62,11 +71,14 @@ export async function openRegister(o: { store: Store; outbox: Outbox; plantCreat
     names.set(principal.sub, record.name);
     return principal;
   };
-  const announce = (record: NameRecord) => {
-    const known = records.get(record.name);
-    const before = principals.get(record.name);
+  const announce = (record: NameRecord, name = record.name) => {
+    const known = records.get(name);
+    const before = principals.get(name);
     const credential = known !== undefined && credentialIn(known) !== credentialIn(record);
-    const change = { principal: remember(record), before, credential };
+    const erased = name !== record.name;
+    if (erased) records.delete(name);
+    if (erased) principals.delete(name);
+    const change = { principal: remember(record), before, erased, credential };
     for (const listener of listeners) listener(change);
   };
   for await (const [, value] of o.store.range(RANGES.names)) remember(decode(NameRecord, value));
@@ -99,12 +111,23 @@ export async function openRegister(o: { store: Store; outbox: Outbox; plantCreat
       });
       announce(record);
     },
+    async erase(name, left, event, also) {
+      await o.store.write((tx) => {
+        if (tx.get(keyOf.name(name)) === undefined) throw unknownName(name);
+        tx.del(keyOf.name(name));
+        tx.put(keyOf.name(left.name), encode(left));
+        o.outbox.stage(tx, event);
+        also(tx);
+      });
+      announce(left, name);
+    },
   };
 }
 
 /** What a name signs in with, in one text that differs when it does. */
 function credentialIn(record: NameRecord): string {
   if (record.kind === "person") return record.passwordHash;
+  if (record.kind === "erased") return "";
   return `${record.publicKey ?? ""} ${record.kind === "machine" ? (record.secretHash ?? "") : ""}`;
 }
 
@@ -120,7 +143,9 @@ export function unknownName(name: string): RastroError {
 }
 
 function refuseTaken(tx: Tx, record: NameRecord): void {
-  const reserved = RESERVED.includes(record.name) && record.kind !== "service";
+  // What stands for a person in records stands for the name of one who was erased.
+  const reserved =
+    (RESERVED.includes(record.name) && record.kind !== "service") || PersonId.safeParse(record.name).success;
   if (!reserved && tx.get(keyOf.name(record.name)) === undefined) return;
   throw new RastroError({
     code: "name_taken",

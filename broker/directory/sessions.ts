@@ -19,7 +19,7 @@ export type SessionLimits = {
 export const SESSION_LIMITS: SessionLimits = { idleMs: 12 * HOUR, maxMs: 30 * 24 * HOUR };
 
 /** `ended`: by somebody who looked at the list of sessions. */
-export type SessionEnd = "signed-out" | "expired" | "ended" | "locked" | "password-changed";
+export type SessionEnd = "signed-out" | "expired" | "ended" | "locked" | "password-changed" | "erased";
 
 /** Picks sessions out of all. */
 export type WhichSessions = (record: SessionRecord) => boolean;

@@ -7,6 +7,7 @@ import { requireRestored } from "../../lib/runtime/restored.ts";
 import { loadOrCreateSecret } from "../../lib/runtime/secret-file.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { type Directory, openDirectory } from "./directory.ts";
+import { openErasures } from "./erasures.ts";
 import type { SessionLimits } from "./sessions.ts";
 
 export type OpenedDirectory = {
@@ -50,6 +51,7 @@ export async function openDirectoryOf(o: {
     const directory = await openDirectory({
       store,
       keyStore,
+      erasures: await openErasures(folders.erasures),
       plant: o.plant,
       tz: o.tz,
       localKey,

@@ -211,6 +211,12 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
     async read() {
       boot = await load({ store: o.store, retained, sessions, incoming, wills, now });
     },
+    /** Writes what has not been written yet. On disk when it resolves. */
+    async flush() {
+      beforeFlush();
+      retained.flush();
+      await mirror.sync();
+    },
     /** Writes what is left. The store is closed by who opened it. */
     close: stop,
 

@@ -40,6 +40,8 @@ export const ERROR_CODES = {
   too_slow: "more waited for the connection than is kept for one",
   bad_credentials: "user name and password, token or code do not fit",
   locked_out: "too many failed sign-ins; wait",
+  already_erased: "the person was erased before",
+  last_administrator: "without this administrator nobody could administer the plant",
   name_taken: "a person, machine or service already has this name",
   weak_password: "the password is too short",
   setup_done: "the first administrator exists already",

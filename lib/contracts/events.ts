@@ -46,6 +46,8 @@ export const EVENT_OWNERS = {
   "user.locked": "audit",
   "user.unlocked": "audit",
   "user.profile-set": "audit",
+  "person.erased": "audit",
+  "person.shown": "audit",
   "machine.added": "audit",
   "machine.revoked": "audit",
   "machine.readmitted": "audit",

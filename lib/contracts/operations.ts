@@ -7,7 +7,8 @@ import { Problem } from "./errors.ts";
 import { Receipt } from "./events.ts";
 import { ExportBegun, ExportPage, ExportRequest } from "./export.ts";
 import { MachineRow } from "./machine.ts";
-import { BookName, Count, Instant, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
+import { BookName, Count, Instant, PersonId, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
+import { PersonRecords } from "./privacy.ts";
 import { QuarantinePage, QuarantinePiece } from "./quarantine.ts";
 import { BookWitnessed, WitnessInfo, WitnessUrl } from "./witness-members.ts";
 import { Entry, EntryFields, EntryVersion, Justification, Totals } from "./production.ts";
@@ -128,6 +129,12 @@ const bookOperations = {
     /** `from`: 0, then the `next` of the page before. */
     request: z.strictObject({ id: Uuid7, from: Count }),
     response: ExportPage,
+  },
+  /** What the book has of a person: one's own, or as administrator anybody's. */
+  "person-records": {
+    profiles: READERS,
+    request: z.strictObject({ sub: z.union([PersonId, Segment]) }),
+    response: PersonRecords,
   },
   "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
 } as const satisfies Record<string, Operation>;

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { Principal, SignedPrincipal } from "../contracts/directory.ts";
 import { RastroError, toProblem } from "../contracts/errors.ts";
+import { isErased } from "../contracts/privacy.ts";
 import { parseJson } from "../contracts/parse.ts";
 import { filters, parsePrincipal } from "../contracts/topics.ts";
 import { verifySignature } from "../ledger/signature.ts";
@@ -28,6 +29,21 @@ export function keysOf(principals: Pick<Principals, "byName">): (name: string) =
     const key = principals.byName(name)?.publicKey ?? null;
     return key === null ? null : Buffer.from(key, "base64");
   };
+}
+
+/** The login by which a person, machine or service is shown; null for nobody, and for who was erased. */
+export function nameOf(principals: Pick<Principals, "bySub">, sub: string): string | null {
+  const principal = principals.bySub(sub);
+  return principal === undefined || isErased(principal) ? null : principal.name;
+}
+
+/** Calls the listener with the random id of each person who is erased, now or later. */
+export function whenErased(principals: Principals, listener: (sub: string) => void): void {
+  const tell = (principal: Principal | null) => {
+    if (principal !== null && isErased(principal)) listener(principal.sub);
+  };
+  principals.all().forEach(tell);
+  principals.onChange((_name, principal) => tell(principal));
 }
 
 /** So long nothing follows: the retained principals are in. */
@@ -69,6 +85,9 @@ export function followPrincipals(o: { link: Link; directoryKey: Uint8Array; log:
     if (before !== undefined && bySub.get(before.sub) === before) bySub.delete(before.sub);
     byName.delete(name);
     if (principal === null) return;
+    // That a name was taken away may have been told while nobody listened.
+    const known = isErased(principal) ? bySub.get(principal.sub) : undefined;
+    if (known !== undefined) byName.delete(known.name);
     byName.set(name, principal);
     bySub.set(principal.sub, principal);
   }

@@ -27,6 +27,7 @@ import {
   UserRow,
 } from "../contracts/directory.ts";
 import { Problem, RastroError } from "../contracts/errors.ts";
+import { Erased, type EraseRequest, PersonData } from "../contracts/privacy.ts";
 import { parseJson } from "../contracts/parse.ts";
 
 /** Who asks: a person with a session's token, or a service with a signed token. */
@@ -131,6 +132,12 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
       const path = "/directory/backups/verify";
       return ask(BackupReport, { method: "POST", path, bearer, body, timeoutMs: BACKUP_TIMEOUT_MS });
     },
+    /** @param who - name or random id. */
+    personData: (bearer: Bearer, who: string): Promise<PersonData> =>
+      ask(PersonData, { method: "GET", path: `/directory/people/${encodeURIComponent(who)}/data`, bearer }),
+    /** Resolves when it is done. @param who - name or random id. */
+    personErase: (bearer: Bearer, who: string, body: z.input<typeof EraseRequest>): Promise<z.infer<typeof Erased>> =>
+      ask(Erased, { method: "POST", path: `/directory/people/${encodeURIComponent(who)}/erase`, bearer, body }),
     personKey: (bearer: Bearer, sub: string): Promise<z.infer<typeof PersonKey>> =>
       ask(PersonKey, { method: "GET", path: `/directory/people/${encodeURIComponent(sub)}/key`, bearer }),
   };

@@ -39,6 +39,8 @@ export function foldersOf(data: string) {
     mqttSessions: join(data, "broker", "sessions"),
     /** Keys of people: a store of its own, whose backups are kept apart. */
     peopleKeys: join(data, "broker", "people-keys"),
+    /** Who was erased: kept beside the stores and in none of their backups, to be applied again after a restore. */
+    erasures: join(data, "broker", "erasures.jsonl"),
     /** Private key whose public part is {@link directoryPublicKey}. */
     directoryKey: join(data, "broker", "directory.key"),
     production: join(data, "production"),

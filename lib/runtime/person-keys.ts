@@ -1,7 +1,10 @@
 import { RastroError } from "../contracts/errors.ts";
 import type { Bearer, DirectoryClient } from "./directory-client.ts";
 
-/** How long a key is kept in memory, ms: an erasure takes effect everywhere after so long at the latest. */
+/**
+ * How long a key is kept in memory, ms. An erasure is told to services at once and they forget the key; in one that does
+ * not hear of it, it takes effect after so long at the latest.
+ */
 export const KEY_KEPT_MS: number = 5 * 60_000;
 
 /** How many keys are kept; the one that was fetched first goes. */
@@ -16,6 +19,8 @@ export type PersonKeys = {
    * @throws RastroError `not_reachable`, `timeout` and what else the directory answers; none of it is remembered.
    */
   of(sub: string): Promise<PersonSecret | null>;
+  /** Keeps it no longer: the person was erased. */
+  forget(sub: string): void;
 };
 
 /**
@@ -47,6 +52,7 @@ export function createPersonKeys(o: {
       const known = kept.get(sub);
       return known !== undefined && known.until > o.now() ? known.secret : ask(sub);
     },
+    forget: (sub) => void kept.delete(sub),
   };
 }
 

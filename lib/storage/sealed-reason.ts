@@ -4,6 +4,12 @@ import { seal, unseal } from "./sealing.ts";
 /** Where keys of people come from: null for a key that was destroyed or never was. */
 export type KeysOfPeople = { of(sub: string): Promise<{ key: Uint8Array } | null> };
 
+/** The same, kept for a while. */
+export type KeptKeysOfPeople = KeysOfPeople & {
+  /** Keeps nothing of a key: its person was erased. */
+  forget(sub: string): void;
+};
+
 /** Reads the text of an event's reason; null when the person's key was destroyed. */
 export type ReadReason = (sealed: Sealed, eventId: string) => Promise<string | null>;
 

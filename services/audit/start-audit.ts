@@ -2,7 +2,7 @@ import { publishCheckpoints } from "../../lib/messaging/checkpoint-publisher.ts"
 import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
 import type { VerifierKey } from "../../lib/ledger/signed-note.ts";
 import type { Link } from "../../lib/messaging/link.ts";
-import { keysOf, type Principals } from "../../lib/messaging/principals.ts";
+import { keysOf, nameOf, type Principals, whenErased } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
@@ -17,10 +17,11 @@ import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { Checkpoints } from "../../lib/storage/checkpoints.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
 import { type Promoted, recordPromoted } from "../../lib/storage/promoted-book.ts";
+import { personRecordsHandler } from "../../lib/storage/person-records.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { logQueries } from "../../lib/storage/log-queries.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
-import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
+import { createReasonReader, type KeptKeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import { takeAway } from "../../lib/storage/take-away.ts";
@@ -39,7 +40,7 @@ export type AuditOptions = {
   store: Store;
   link: Link;
   principals: Principals;
-  personKeys: KeysOfPeople;
+  personKeys: KeptKeysOfPeople;
   self: ServiceSelf;
   /** Name the book for good and sign its checkpoints. */
   logKeys: LogKeys;
@@ -87,6 +88,7 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
 
   const backups = backupsOf(o, bookOwnAct);
   await principals.whenLoaded();
+  whenErased(principals, (sub) => o.personKeys.forget(sub));
   const checkpoints = await Checkpoints.open({
     store: o.store,
     head: () => book.logHead(),
@@ -193,13 +195,13 @@ function handlersOf(
   const { book, verification } = parts;
   const { personKeys, newId, logKeys, self } = o;
   const queries = bookQueries(book, { keyOf: keysOf(o.principals) });
-  const nameOf = (sub: string) => o.principals.bySub(sub)?.name ?? null;
-  const words = createWords({ nameOf, readReason: createReasonReader(personKeys) });
+  const words = createWords({ nameOf: (sub) => nameOf(o.principals, sub), readReason: createReasonReader(personKeys) });
   const onUntold = (error: unknown) => o.log.error({ err: error }, "an export could not be put on record");
   return {
     ...queries,
     ...backupHandlers(parts.backups, "audit"),
     ...quarantineQueries({ store: o.store, book }),
+    ...personRecordsHandler({ store: o.store, book }),
     ...logQueries({ ...parts, keys: logKeys, personKeys, tell: parts.bookOwnAct, newId, now: self.now, tz: self.tz }),
     ...createShowHandlers({ queries, words, principals: () => o.principals.all() }),
     ...takeAway({ store: o.store, book, names: o.principals, words, self, tell: parts.bookOwnAct, onUntold }),

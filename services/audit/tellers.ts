@@ -33,6 +33,8 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "user.locked": directory,
   "user.unlocked": directory,
   "user.profile-set": directory,
+  "person.erased": directory,
+  "person.shown": directory,
   "machine.added": directory,
   "machine.revoked": directory,
   "machine.readmitted": directory,

@@ -1,6 +1,7 @@
 import type { Event } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import type { EntryVersion } from "../../lib/contracts/production.ts";
+import { nameOf } from "../../lib/messaging/principals.ts";
 import type { Book } from "../../lib/storage/book.ts";
 import type { ReadReason } from "../../lib/storage/sealed-reason.ts";
 import { entryOf, type EntryState } from "./entry-state.ts";
@@ -65,7 +66,7 @@ async function versionOf(
     at: event.at,
     recv,
     actor: event.actor.sub,
-    who: o.names.bySub(event.actor.sub)?.name ?? null,
+    who: nameOf(o.names, event.actor.sub),
     via: via.name ?? via.kind,
     // A void says nothing of its own; what it voided is the version before.
     fields: (added.after ?? before?.fields) as EntryVersion["fields"],

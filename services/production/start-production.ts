@@ -3,7 +3,7 @@ import type { Link } from "../../lib/messaging/link.ts";
 import { publishCheckpoints } from "../../lib/messaging/checkpoint-publisher.ts";
 import { receiveEvents } from "../../lib/messaging/event-receiver.ts";
 import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
-import { keysOf, type Principals } from "../../lib/messaging/principals.ts";
+import { keysOf, nameOf, type Principals, whenErased } from "../../lib/messaging/principals.ts";
 import { type Handlers, serve } from "../../lib/messaging/request-server.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
@@ -21,8 +21,9 @@ import { logQueries } from "../../lib/storage/log-queries.ts";
 import { Outbox } from "../../lib/storage/outbox.ts";
 import type { Promoted } from "../../lib/storage/promoted-book.ts";
 import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
+import { personRecordsHandler } from "../../lib/storage/person-records.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
-import { createReasonReader, type KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
+import { createReasonReader, type KeptKeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import { takeAway } from "../../lib/storage/take-away.ts";
@@ -45,7 +46,7 @@ export type ProductionOptions = {
   store: Store;
   link: Link;
   principals: Principals;
-  personKeys: KeysOfPeople;
+  personKeys: KeptKeysOfPeople;
   self: ServiceSelf;
   /** As `self.sign`, which need not answer at once: for what comes by the thousand. */
   sign: (bytes: Uint8Array) => string | Promise<string>;
@@ -93,6 +94,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   const { onRefused } = refusals;
   const backups = backupsOf(o, tell);
   await o.principals.whenLoaded();
+  whenErased(o.principals, (sub) => o.personKeys.forget(sub));
   await recordRestored({ ...o, book });
   restoration = lastRestoration(o.store);
   if (o.promoted !== undefined) await takeUp({ ...o, book, outbox, promoted: o.promoted });
@@ -208,12 +210,13 @@ function handlersOf(
   const views = openViews(store);
   const keyOf = keysOf(principals);
   const readReason = createReasonReader(personKeys);
-  const words = createWords({ nameOf: (sub) => principals.bySub(sub)?.name ?? null, readReason });
+  const words = createWords({ nameOf: (sub) => nameOf(principals, sub), readReason });
   const onUntold = (error: unknown) => o.log.error({ err: error }, "an export could not be put on record");
   return {
     ...bookQueries(book, { keyOf }),
     ...backupHandlers(backups, "production"),
     ...quarantineQueries({ store, book }),
+    ...personRecordsHandler({ store, book }),
     ...logQueries({ book, checkpoints, keys: o.logKeys, personKeys, tell, newId, now: self.now, tz: self.tz }),
     ...takeAway({ store, book, names: principals, words, self, tell, onUntold }),
     ...createReads({ views, book, names: principals, readReason }),

@@ -168,7 +168,7 @@ export function failOverSuite({ name, start }: (typeof FLOW_BROKERS)[number]): v
         store,
         link: await open(name),
         principals: principals(),
-        personKeys: { of: async () => null },
+        personKeys: { of: async () => null, forget: () => undefined },
         self: { name, app: `${name}@test`, sign: signBytes, key: key.fingerprint, tz: "UTC", now: Date.now },
         keysOfProduction: async () => logKeysOf(`plant-test/production`).known(),
         logKeys: logKeysOf(`plant-test/${name}`),

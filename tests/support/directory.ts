@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { type Directory, openDirectory } from "../../broker/directory/directory.ts";
+import { type Erasures, erasuresInMemory, openErasures } from "../../broker/directory/erasures.ts";
 import { sign, verifySignature } from "../../lib/ledger/signature.ts";
 import { createKey } from "../../lib/runtime/keys.ts";
 import { Store } from "../../lib/storage/store.ts";
@@ -30,7 +31,7 @@ export type TestDirectory = {
 export async function testDirectory(kind: "memory" | "level" = "memory"): Promise<TestDirectory> {
   const clock = { now: Date.parse("2026-11-24T08:00:00.000Z") };
   if (kind === "memory") {
-    const stores = { store: await Store.inMemory(), keyStore: await Store.inMemory() };
+    const stores = { store: await Store.inMemory(), keyStore: await Store.inMemory(), erasures: erasuresInMemory() };
     return open(clock, stores, () => Promise.reject(new Error("a store in memory cannot be opened again")));
   }
   const folder = await mkdtemp(join(tmpdir(), "rastro-directory-"));
@@ -41,12 +42,13 @@ export async function testDirectory(kind: "memory" | "level" = "memory"): Promis
 async function openOn(clock: { now: number }, folder: string): Promise<TestDirectory> {
   const store = await Store.openFolder(join(folder, "directory"));
   const keyStore = await Store.openFolder(join(folder, "people-keys"));
-  return open(clock, { store, keyStore }, () => openOn(clock, folder));
+  const erasures = await openErasures(join(folder, "erasures.jsonl"));
+  return open(clock, { store, keyStore, erasures }, () => openOn(clock, folder));
 }
 
 async function open(
   clock: { now: number },
-  stores: { store: Store; keyStore: Store },
+  stores: { store: Store; keyStore: Store; erasures: Erasures },
   again: () => Promise<TestDirectory>,
 ): Promise<TestDirectory> {
   const key = createKey();

@@ -4,6 +4,7 @@ import { announcePrincipals } from "../../broker/directory/announce.ts";
 import { type Directory, openDirectory } from "../../broker/directory/directory.ts";
 import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
 import { directoryRoutes, type OnRefusedRequest } from "../../broker/directory/http.ts";
+import { type Erasures, erasuresInMemory } from "../../broker/directory/erasures.ts";
 import type { PasswordCost } from "../../broker/directory/passwords.ts";
 import type { NewPerson } from "../../broker/directory/people.ts";
 import type { SessionLimits } from "../../broker/directory/sessions.ts";
@@ -68,6 +69,7 @@ export async function startTestHub(
   o: {
     now?: () => number;
     stores?: { store: Store; keyStore: Store };
+    erasures?: Erasures;
     systemTopicsMs?: number;
     port?: number;
     wsPort?: number;
@@ -99,6 +101,7 @@ export async function startTestHub(
 
   const directory = await openDirectory({
     ...stores,
+    erasures: o.erasures ?? erasuresInMemory(),
     plant,
     tz: "America/Sao_Paulo",
     localKey,

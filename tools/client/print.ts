@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
+import { PersonId } from "../../lib/contracts/names.ts";
 import type { ProofCheck } from "./check-proof.ts";
 
 /**
@@ -61,6 +62,11 @@ export function proofText(check: ProofCheck): string {
     ? `Proved here: record ${check.seq} is in the book ${check.book}.`
     : `NOT proved: record ${check.seq} of the book ${check.book}.`;
   return [...steps, verdict].join("\n");
+}
+
+/** Who did something: a login; of a person who has none any more, that; else the name of the machine or service. */
+export function whoText(who: string | null, sub: string | null): string | null {
+  return who ?? (PersonId.safeParse(sub).success ? "erased person" : sub);
 }
 
 /** An instant for people, in the zone of this computer. */

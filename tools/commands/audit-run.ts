@@ -3,7 +3,7 @@ import { OPERATIONS, type ResponseOf } from "../../lib/contracts/operations.ts";
 import { parseValue } from "../../lib/contracts/parse.ts";
 import { checkProof } from "../client/check-proof.ts";
 import { EXIT, type Outcome } from "../client/outcome.ts";
-import { list, localTime, plain, proofText, table } from "../client/print.ts";
+import { list, localTime, plain, proofText, table, whoText } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { typedCount } from "../client/usage.ts";
@@ -40,10 +40,15 @@ function tailRow(row: TailAnswer["rows"][number]): (string | number | null)[] {
     row.seq,
     event?.at === undefined ? null : localTime(event.at),
     `${happening(event)}${result}`,
-    row.who ?? event?.actor?.sub ?? null,
+    whoText(row.who, event?.actor?.sub ?? null),
     event?.obj === undefined ? null : `${event.obj.kind} ${event.obj.key}`,
-    event?.reason ? [event.reason.code, row.text].filter(Boolean).join(": ") : null,
+    event?.reason ? [event.reason.code, textOf(event.reason, row.text)].filter(Boolean).join(": ") : null,
   ];
+}
+
+/** The text of a reason; that it is gone when its author was erased. */
+function textOf({ text }: { text?: unknown }, opened: string | null): string | null {
+  return opened ?? (text ? "(erased)" : null);
 }
 
 /** What production has booked is told as what it was: an entry made, corrected, voided. */
@@ -59,7 +64,7 @@ type RecordShape = {
     type?: string;
     actor?: { sub?: string };
     obj?: { kind: string; key: string };
-    reason?: { code: string } | null;
+    reason?: { code: string; text?: unknown } | null;
     payload?: Record<string, unknown>;
   };
   added?: { result?: string };
@@ -74,7 +79,7 @@ export async function runShow(terminal: Terminal, which: string, _options: ShowO
   const expected = "seq" in wanted ? { seq: wanted.seq } : { event: wanted.id };
   const { check, record } = checkProof(answer.proof, expected);
   const readable = list([
-    ["who", answer.who],
+    ["who", whoText(answer.who, (record as RecordShape).event?.actor?.sub ?? null)],
     ["reason", answer.text],
   ]);
   const text = [plainJson(record), readable, proofText(check)].join("\n\n");

@@ -4,7 +4,7 @@ import { OPERATIONS } from "../../lib/contracts/operations.ts";
 import { parseValue } from "../../lib/contracts/parse.ts";
 import { checkProof } from "../client/check-proof.ts";
 import { EXIT, type Outcome } from "../client/outcome.ts";
-import { list, localTime, proofText, table } from "../client/print.ts";
+import { list, localTime, proofText, table, whoText } from "../client/print.ts";
 import type { SignedInHub } from "../client/session.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { typedCount } from "../client/usage.ts";
@@ -128,7 +128,7 @@ function entryText(entry: Entry): string {
 
 function versionsText(versions: EntryVersion[]): string {
   const lines = versions.map((version) => {
-    const who = version.who ?? version.actor;
+    const who = whoText(version.who, version.actor);
     const why =
       version.reason === null
         ? ""

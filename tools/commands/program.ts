@@ -9,6 +9,7 @@ import { addDoctorCommand } from "./doctor.ts";
 import { addEntryCommands } from "./entry.ts";
 import type { Act } from "./groups.ts";
 import { addMachineCommands } from "./machine.ts";
+import { addPrivacyCommands } from "./privacy.ts";
 import { printProblem, runAction } from "./run.ts";
 import { addReplayCommand } from "./replay.ts";
 import { addSessionCommands } from "./session.ts";
@@ -69,6 +70,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addSignInCommands(groups);
   addUserCommands(groups);
   addSessionCommands(groups);
+  addPrivacyCommands(groups);
   addTlsCommands(groups);
   addMachineCommands(groups);
   addCommandCommands(groups);

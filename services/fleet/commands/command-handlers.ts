@@ -2,6 +2,7 @@ import type { Command, CommandRow, CommandView, SignedCommand } from "../../../l
 import type { Principal } from "../../../lib/contracts/directory.ts";
 import { RastroError } from "../../../lib/contracts/errors.ts";
 import type { RequestOf } from "../../../lib/contracts/operations.ts";
+import { nameOf } from "../../../lib/messaging/principals.ts";
 import type { Caller } from "../../../lib/messaging/request-server.ts";
 import { rowOf, viewOf, type CommandRecord, type Progress } from "./command-record.ts";
 import type { CommandStore } from "./command-store.ts";
@@ -24,8 +25,8 @@ export function createCommandHandlers(o: {
   progressOf: (id: string) => Progress | null;
   names: { byName(name: string): Principal | undefined; bySub(sub: string): Principal | undefined };
 }): CommandHandlers {
-  const nameOf = (sub: string) => o.names.bySub(sub)?.name ?? null;
-  const view = (record: CommandRecord) => viewOf(record, nameOf, o.progressOf(record.command.id));
+  const whose = (sub: string) => nameOf(o.names, sub);
+  const view = (record: CommandRecord) => viewOf(record, whose, o.progressOf(record.command.id));
 
   return {
     async "command-send"(asked, caller) {
@@ -48,7 +49,7 @@ export function createCommandHandlers(o: {
     },
     async "command-list"(asked) {
       const { records, next } = await o.commands.list(asked);
-      return { commands: records.map((record) => rowOf(record, nameOf)), next };
+      return { commands: records.map((record) => rowOf(record, whose)), next };
     },
   };
 }

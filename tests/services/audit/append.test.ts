@@ -90,6 +90,8 @@ describe("who may tell audit of what", () => {
         "user.locked",
         "user.unlocked",
         "user.profile-set",
+        "person.erased",
+        "person.shown",
         "machine.added",
         "machine.revoked",
         "machine.readmitted",
