@@ -73,11 +73,7 @@ function chaining(level: LevelFolder): Database {
 }
 
 /** A chained batch: one given as a list is read back property by property from native code, at twice the cost. */
-async function writeChained(
-  level: LevelFolder,
-  operations: Operation[],
-  options: { sync: true },
-): Promise<void> {
+async function writeChained(level: LevelFolder, operations: Operation[], options: { sync: true }): Promise<void> {
   const batch = level.batch();
   for (const operation of operations) {
     if (operation.type === "put") batch.put(operation.key, operation.value);
