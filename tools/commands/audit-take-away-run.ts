@@ -6,6 +6,7 @@ import { parseValue } from "../../lib/contracts/parse.ts";
 import { type FetchPage, writeCsv, writeJsonLines, type Written } from "../export/export-book.ts";
 import { writeNewFile } from "../export/new-file.ts";
 import { proofFile } from "../export/proof-file.ts";
+import { keepMemorySteady } from "../export/steady-memory.ts";
 import { EXIT, type Outcome } from "../client/outcome.ts";
 import { list } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
@@ -38,6 +39,7 @@ export async function runExport(terminal: Terminal, options: ExportOptions): Pro
   const { format, filter, names } = parseValue(ExportRequest, requestOf(options), "the options");
   if (options.separator.length !== 1) throw usageError("--separator", options.separator, "one character");
   const interruption = listenForInterrupt();
+  keepMemorySteady();
   try {
     return await withHub(terminal.env, async (hub) => {
       const request = { id: newId(), filter, format, names };

@@ -4,6 +4,7 @@ import { leafHash } from "../../../lib/ledger/hash.ts";
 import { openLevel } from "../../../lib/storage/database.ts";
 import { RECORDS } from "../../../lib/storage/keys.ts";
 import { quantile } from "./callers.ts";
+import { checkExport, exportAll } from "./export-jobs.ts";
 import { openBook } from "./large-book.ts";
 
 /*
@@ -14,12 +15,18 @@ import { openBook } from "./large-book.ts";
 /** Rows that the floor reads in one go. */
 const ROWS_AT_ONCE = 1000;
 
-export type Job = "verify" | "rehash" | "prove";
+export type Job = "verify" | "rehash" | "prove" | "export" | "check";
 /** `perSecond` counts records or proofs; `peakMiB` is the most memory that the process ever had. */
 export type Answer = { perSecond: number; p50Ms: number; p99Ms: number; peakMiB: number };
 
 const [job, folder, count] = process.argv.slice(2) as [Job, string, string];
-const JOBS: Record<Job, () => Promise<Omit<Answer, "peakMiB">>> = { verify, rehash, prove };
+const JOBS: Record<Job, () => Promise<Omit<Answer, "peakMiB">>> = {
+  verify,
+  rehash,
+  prove,
+  export: () => exportAll(folder),
+  check: () => checkExport(folder),
+};
 const figures = await JOBS[job]();
 const peakMiB = process.resourceUsage().maxRSS / 1024;
 process.stdout.write(`${JSON.stringify({ ...figures, peakMiB } satisfies Answer)}\n`);
