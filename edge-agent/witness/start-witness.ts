@@ -40,7 +40,11 @@ export async function openMachineWitness(o: {
 }): Promise<MachineWitness> {
   const { machine, folders, now, log } = o;
   const logs = followLogs(await loadPinnedLogs({ folders, machine, log }));
-  const files = { keyFile: folders.agentWitnessKey(machine), folder: folders.agentWitness(machine) };
+  const files = {
+    keyFile: folders.agentWitnessKey(machine),
+    publicKeyFile: folders.agentWitnessPublicKey(machine),
+    folder: folders.agentWitness(machine),
+  };
   const { witness, findings, report, figures, onAlarm } = await openWitness({
     name: `${machine}.${o.plant}/witness`,
     ...files,

@@ -61,6 +61,7 @@ const machine: Rule = {
     "machines/%u/presence",
     "machines/%u/witness/+/add/+",
     "books/+/checkpoint",
+    "books/+/rotations",
     // What lies on a second disk need not be kept on the first for as long.
     "services/standby/books/+",
   ],

@@ -73,6 +73,8 @@ export function foldersOf(data: string) {
     agentPinnedAuthority: (machine: string) => join(data, "agents", machine, "ca.crt"),
     /** By it this machine cosigns checkpoints, and nothing else; mode 0600. */
     agentWitnessKey: (machine: string) => join(data, "agents", machine, "witness.key"),
+    /** Public part of {@link agentWitnessKey}, as one line with its name. */
+    agentWitnessPublicKey: (machine: string) => join(data, "agents", machine, "witness.pub"),
     /** The keys of the logs that this machine witnesses, as it was given them when it joined: a vkey a line. */
     agentWitnessedLogs: (machine: string) => join(data, "agents", machine, "witnessed-logs"),
     /** What it has cosigned, and its alarms. */

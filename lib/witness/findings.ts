@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parseJson } from "../contracts/parse.ts";
 import { WitnessAlarm } from "../contracts/witness.ts";
 import type { Logger } from "../runtime/log.ts";
-import { codeOf, makeFolder, replaceFile, unusable } from "../runtime/new-file.ts";
+import { codeOf, replaceFile, unusable } from "../runtime/new-file.ts";
 import { originHash } from "./log-notes.ts";
 import type { Finding } from "./witness.ts";
 
@@ -38,7 +38,7 @@ export async function openFindings(o: {
   log: Logger;
 }): Promise<Findings> {
   const fileOf = (origin: string) => join(o.folder, `${originHash(origin)}${ENDING}`);
-  const known = new Map((await readAll(o.folder)).map((alarm) => [alarm.origin, alarm]));
+  const known = new Map((await readAlarms(o.folder)).map(({ alarm }) => [alarm.origin, alarm]));
   for (const alarm of known.values()) o.log.warn({ origin: alarm.origin, alarm: alarm.alarm }, alarm.message);
   const unsaved = new Set<string>();
 
@@ -75,13 +75,14 @@ export async function openFindings(o: {
   };
 }
 
-/** The alarms that lie in a folder; none when there is no folder. @throws RastroError `store_unusable`. */
-export async function readAll(folder: string): Promise<WitnessAlarm[]> {
+/** The alarms that lie in a folder, each with its file; none when there is no folder. @throws RastroError `store_unusable`. */
+export async function readAlarms(folder: string): Promise<{ file: string; alarm: WitnessAlarm }[]> {
   try {
-    await makeFolder(folder);
-    const names = (await readdir(folder)).filter((name) => name.endsWith(ENDING)).toSorted();
-    return await Promise.all(names.map(async (name) => readAlarm(join(folder, name))));
+    const names = await readdir(folder);
+    const files = names.filter((name) => name.endsWith(ENDING)).map((name) => join(folder, name));
+    return await Promise.all(files.toSorted().map(async (file) => ({ file, alarm: await readAlarm(file) })));
   } catch (error) {
+    if (codeOf(error) === "ENOENT") return [];
     throw unusable("Reading the alarms in", folder, error);
   }
 }

@@ -14,6 +14,9 @@ export interface LogNotes {
   write(origin: string, note: string): Promise<void>;
 }
 
+/** What the names of the files end with. */
+export const NOTE_ENDING = ".note";
+
 /** The name of a log in file names and in the addresses of tlog-witness: SHA-256 of its origin in hexadecimal. */
 export function originHash(origin: string): string {
   return sha256(Buffer.from(origin)).toString("hex");
@@ -26,7 +29,7 @@ export function originHash(origin: string): string {
  */
 export async function openLogNotes(folder: string): Promise<LogNotes> {
   await removeDrafts(folder);
-  const fileOf = (origin: string) => join(folder, `${originHash(origin)}.note`);
+  const fileOf = (origin: string) => join(folder, originHash(origin) + NOTE_ENDING);
   return {
     async read(origin) {
       const file = fileOf(origin);

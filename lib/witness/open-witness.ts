@@ -1,12 +1,14 @@
 import type { WitnessAlarm, WitnessAnswer, WitnessReport } from "../contracts/witness.ts";
+import { formatVerifierKey } from "../ledger/signed-note.ts";
 import { loadOrCreateKey } from "../runtime/keys.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Metric } from "../runtime/metrics.ts";
+import { replaceFile } from "../runtime/new-file.ts";
 import { witnessFigures } from "./figures.ts";
 import { type Findings, openFindings } from "./findings.ts";
 import { openLogNotes } from "./log-notes.ts";
-import type { TrustedLogs } from "./trusted-logs.ts";
-import { createWitness, type Witness } from "./witness.ts";
+import { originsOf, type TrustedLogs } from "./trusted-logs.ts";
+import { createWitness, type Finding, type Witness } from "./witness.ts";
 
 /** Told of an alarm that is raised, and with null of one that is cleared. */
 export type AlarmListener = (origin: string, alarm: WitnessAlarm | null) => void;
@@ -23,6 +25,7 @@ export type OpenWitness = {
 /**
  * Opens a witness on its files, and makes its key at the first run (mode 0600).
  *
+ * @param o.publicKeyFile - gets its key as one line, for whoever carries it to others.
  * @param o.keyFile - a key for cosigning alone: C2SP's tlog-cosignature forbids to use one under two names.
  * @param o.folder - for what it has cosigned, and its alarms.
  * @throws RastroError `store_unusable`.
@@ -30,8 +33,14 @@ export type OpenWitness = {
 export async function openWitness(o: {
   name: string;
   keyFile: string;
+  publicKeyFile: string;
   folder: string;
   logs: TrustedLogs;
+  /**
+   * Whether anybody may ask, as over HTTP: who hands in a checkpoint of the log with a proof that does not hold may then
+   * be somebody else, and the log is not accused of it.
+   */
+  anybodyAsks?: boolean;
   now: () => number;
   log: Logger;
 }): Promise<OpenWitness> {
@@ -47,12 +56,16 @@ export async function openWitness(o: {
   const last = new Map<string, { size: number; at: string }>();
   const remember = (origin: string, { size, at }: { size: number; at: number }) =>
     void last.set(origin, { size, at: new Date(at * 1000).toISOString() });
-  const onFinding = findings.raise;
+  const onFinding = async (finding: Finding) => {
+    if (o.anybodyAsks !== true || finding.alarm !== "inconsistent") await findings.raise(finding);
+    else log.debug({ finding }, "a request did not prove what it asked for");
+  };
   const witness = createWitness({ name, privateKey, logs, notes, onFinding, onCosigned: remember, now, log });
+  await replaceFile(o.publicKeyFile, `${formatVerifierKey(witness.key)}\n`, 0o644);
   await recall(witness, logs, remember, log);
 
   const report = () =>
-    logs.keys().map(({ name: origin }) => {
+    originsOf(logs).map((origin) => {
       const alarm = findings.of(origin)?.alarm ?? null;
       return { origin, size: null, at: null, ...last.get(origin), alarm };
     });
@@ -73,7 +86,7 @@ async function recall(
   remember: (origin: string, cosigned: { size: number; at: number }) => void,
   log: Logger,
 ): Promise<void> {
-  for (const { name: origin } of logs.keys()) {
+  for (const origin of originsOf(logs)) {
     try {
       const cosigned = await witness.cosigned(origin);
       if (cosigned !== null) remember(origin, { size: cosigned.checkpoint.head.size, at: cosigned.at });

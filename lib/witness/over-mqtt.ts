@@ -2,10 +2,11 @@ import { LogRotations } from "../contracts/book.ts";
 import { BookName } from "../contracts/names.ts";
 import { parseJson } from "../contracts/parse.ts";
 import { filters, parseWitness, topics } from "../contracts/topics.ts";
-import { formatWitnessAnswer, WITNESS_REQUEST_MAXIMUM, type WitnessAlarm } from "../contracts/witness.ts";
+import { formatWitnessAnswer, type WitnessAlarm } from "../contracts/witness.ts";
 import type { Link } from "../messaging/link.ts";
 import type { Logger } from "../runtime/log.ts";
-import type { FollowedLogs } from "./trusted-logs.ts";
+import { requestText } from "./request-text.ts";
+import { type FollowedLogs, originsOf } from "./trusted-logs.ts";
 import type { Witness } from "./witness.ts";
 
 export type OverMqttOptions = {
@@ -38,7 +39,7 @@ export function serveOverMqtt(o: OverMqttOptions): { tellAlarm: TellAlarm } {
   };
   const tellAll = () => {
     const raised = new Map(o.alarms().map((alarm) => [alarm.origin, alarm]));
-    const origins = new Set([...o.logs.keys().map(({ name }) => name), ...raised.keys()]);
+    const origins = new Set([...originsOf(o.logs), ...raised.keys()]);
     // Also what is not raised: a message from before it was cleared may lie there.
     for (const origin of origins) tellAlarm(origin, raised.get(origin) ?? null);
   };
@@ -46,14 +47,14 @@ export function serveOverMqtt(o: OverMqttOptions): { tellAlarm: TellAlarm } {
   const answer = async (topic: string, payload: Buffer, retained: boolean) => {
     const asked = parseWitness(topic);
     if (asked === null || asked.request === null || asked.kind !== "add" || retained) return;
-    const said = await o.witness.addCheckpoint(textOf(payload));
+    const said = await o.witness.addCheckpoint(requestText(payload) ?? "");
     log.debug({ book: asked.book, status: said.status }, "a checkpoint was judged");
     const to = topics.witnessResponse(machine, asked.book, asked.request);
     // The log asks again with its next checkpoint, so that an answer that is cut off is not missed.
     await link.publish(to, formatWitnessAnswer(said), { qos: 1 });
   };
-  const look = (_topic: string, payload: Buffer, retained: boolean) => o.witness.look(textOf(payload), !retained);
-
+  const look = (_topic: string, payload: Buffer, retained: boolean) =>
+    o.witness.look(requestText(payload) ?? "", !retained);
   const follow = (_topic: string, payload: Buffer) => {
     o.logs.follow(parseJson(LogRotations, payload, "the rotations of a log's key").rotations);
   };
@@ -70,14 +71,4 @@ export function serveOverMqtt(o: OverMqttOptions): { tellAlarm: TellAlarm } {
 function bookOf(origin: string): BookName | null {
   const parsed = BookName.safeParse(origin.slice(origin.lastIndexOf("/") + 1));
   return parsed.success ? parsed.data : null;
-}
-
-/** What is too long or no UTF-8 becomes empty, which is no request and no checkpoint. */
-function textOf(payload: Buffer): string {
-  if (payload.length > WITNESS_REQUEST_MAXIMUM) return "";
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(payload);
-  } catch {
-    return "";
-  }
 }

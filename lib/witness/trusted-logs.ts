@@ -10,6 +10,11 @@ export interface TrustedLogs {
   keys(): readonly VerifierKey[];
 }
 
+/** The names of the logs, each once: one may have several keys. */
+export function originsOf(logs: TrustedLogs): string[] {
+  return [...new Set(logs.keys().map(({ name }) => name))];
+}
+
 /** Logs whose keys may change: a key that is pinned hands over to the next by a note that it has signed. */
 export type FollowedLogs = TrustedLogs & {
   /**

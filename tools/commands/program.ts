@@ -17,6 +17,7 @@ import { addSignInCommands } from "./sign-in.ts";
 import { addStandbyCommands } from "./standby.ts";
 import { addTlsCommands } from "./tls.ts";
 import { addUserCommands } from "./user.ts";
+import { addWitnessCommands } from "./witness.ts";
 import { addVerifyCommand } from "./verify.ts";
 
 const ENVIRONMENT_HELP = `Signs in, in this order, with
@@ -81,6 +82,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addStandbyCommands(groups);
   addReplayCommand(groups);
   addAclCommand(groups);
+  addWitnessCommands(groups);
   addDoctorCommand(groups);
   for (const command of withChildren(program)) {
     command.exitOverride((error) => {

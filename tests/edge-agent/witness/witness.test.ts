@@ -10,6 +10,7 @@ import { parseJson } from "../../../lib/contracts/parse.ts";
 import { filters, topics } from "../../../lib/contracts/topics.ts";
 import { parseWitnessAnswer, WitnessAlarm, type WitnessAnswer, WitnessOffer } from "../../../lib/contracts/witness.ts";
 import { type Cosigner, cosignersOf, parseCheckpoint } from "../../../lib/ledger/checkpoint.ts";
+import { formatRotation } from "../../../lib/ledger/key-rotation.ts";
 import { parseVerifierKey } from "../../../lib/ledger/signed-note.ts";
 import { receiveEvents } from "../../../lib/messaging/event-receiver.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
@@ -17,13 +18,14 @@ import { createKey, type KeyPair } from "../../../lib/runtime/keys.ts";
 import { readRunFile } from "../../../lib/runtime/run-files.ts";
 import { signToken } from "../../../lib/runtime/token.ts";
 import { originHash } from "../../../lib/witness/log-notes.ts";
+import { keyOfSeed } from "../../lib/ledger/keys.ts";
 import { history, LOG_VKEY, ORIGIN } from "../../lib/witness/test-log.ts";
 import type { TestHub } from "../../support/hub.ts";
 import { SILENT } from "../../support/silent.ts";
 import { watch, type Watched } from "../../support/until.ts";
 import { MACHINE, startPlantWithAgent } from "../support/running-agent.ts";
 
-const honest = history("a", { size: 60 });
+const honest = history("a", { size: 60, fork: 9 });
 const other = history("b", { size: 60, fork: 9 });
 
 let plant: Awaited<ReturnType<typeof startPlantWithAgent>>;
@@ -139,6 +141,16 @@ describe("an agent as a witness", () => {
     await rm(join(plant.folders.agentWitness(MACHINE), `${originHash(ORIGIN)}.alarm`));
     await again.heard.until(({ alarms }) => alarms.at(-1) === null);
   }, 40_000);
+
+  test("follows the log to another key", async () => {
+    const audit = await auditAt(plant.hub());
+    await audit.ask(honest.request(0, 20));
+    const renewed = history("a", { size: 60, fork: 9, seed: 2 });
+    expect(await audit.ask(renewed.request(20, 30))).toMatchObject({ status: 403 });
+    const rotations = [formatRotation(ORIGIN, { from: keyOfSeed(1), to: keyOfSeed(2) })];
+    await audit.link.publish(topics.rotations("audit"), JSON.stringify({ v: 1, rotations }), { qos: 1, retain: true });
+    expect(await audit.ask(renewed.request(20, 30))).toMatchObject({ status: 200 });
+  });
 
   test("looks at what is published, whoever asks it or not", async () => {
     const audit = await auditAt(plant.hub());

@@ -85,7 +85,7 @@ describe("the alarms of a witness", () => {
   it("are raised where they cannot be written down, too", async () => {
     const folder = join(await temporaryFolder(), "witness");
     const { findings, told } = await open(folder);
-    await rm(folder, { recursive: true });
+    await rm(folder, { recursive: true, force: true });
     await writeFile(folder, "");
     await findings.raise(finding("forked"));
     await findings.look();

@@ -10,7 +10,11 @@ import { history, LOG_KEY } from "./test-log.ts";
 
 const SIZE = 12;
 const FORK = 5;
-const BRANCHES = [history("a", { size: SIZE }), history("b", { size: SIZE, fork: FORK }), history("c", { size: SIZE })];
+const BRANCHES = [
+  history("a", { size: SIZE, fork: FORK }),
+  history("b", { size: SIZE, fork: FORK }),
+  history("c", { size: SIZE }),
+];
 
 /** A request of some branch: from the size that the witness has, so many records on, or from any size to any other. */
 type Ask = { branch: number } & ({ on: number } | { old: number; size: number });

@@ -22,7 +22,12 @@ export function history(word: string, o: { size: number; fork?: number; origin?:
   }
   const node = (level: number, index: number) => nodes.get(`${level}/${index}`) as Buffer;
   const root = (at: number) => rootOf(rangeOf(at, node));
-  const checkpoint = (at: number) => signCheckpoint({ origin, size: at, root: root(at) }, [keyOfSeed(seed)]);
+  const signed = new Map<number, string>();
+  const checkpoint = (at: number) => {
+    const note = signed.get(at) ?? signCheckpoint({ origin, size: at, root: root(at) }, [keyOfSeed(seed)]);
+    signed.set(at, note);
+    return note;
+  };
   return {
     root,
     checkpoint,

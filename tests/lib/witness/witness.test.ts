@@ -9,7 +9,7 @@ import { memoryNotes } from "./memory-notes.ts";
 import { history, LOG_KEY, ORIGIN } from "./test-log.ts";
 
 const SIZE = 40;
-const honest = history("a", { size: SIZE });
+const honest = history("a", { size: SIZE, fork: 10 });
 const other = history("b", { size: SIZE, fork: 10 });
 const START = Date.parse("2026-11-24T12:00:00.000Z");
 

@@ -1,0 +1,89 @@
+import { formatVerifierKey, type VerifierKey } from "../../lib/ledger/signed-note.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
+import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
+import { storeFigures } from "../../lib/storage/figures.ts";
+import { Store } from "../../lib/storage/store.ts";
+import { openWitness, type OpenWitness } from "../../lib/witness/open-witness.ts";
+import { followLogs, type FollowedLogs, originsOf, readTrustedLogs } from "../../lib/witness/trusted-logs.ts";
+import { witnessRoutes } from "./http.ts";
+import { listen } from "./listen.ts";
+import { readWitnessSettings, type WitnessSettings } from "./settings.ts";
+
+const NAME = "witness";
+/** How soon it is noticed that somebody has cleared an alarm, ms. */
+const LOOK_EVERY_MS = 5000;
+
+await runProcess(NAME, start);
+
+/** Puts the process together. What is opened first is closed last. */
+async function start(context: ProcessContext): Promise<void> {
+  const { settings, folders, health } = context;
+  const own = readWitnessSettings(process.env);
+  // Its lock keeps a second process from cosigning with the same key.
+  const store = await Store.openFolder(folders.agentOutbox(settings.machine));
+  context.onStop(() => store.close());
+  health.metrics.add(...storeFigures({ outbox: store }));
+
+  const logs = await trustedLogs(own.logs ?? folders.agentWitnessedLogs(settings.machine));
+  const opened = await open(context, own, logs);
+  await openPort(context, own, { opened, logs });
+}
+
+async function trustedLogs(file: string): Promise<FollowedLogs> {
+  const keys = (await readTrustedLogs(file)) ?? [];
+  if (keys.length === 0) throw noLogs(file);
+  return followLogs(keys);
+}
+
+async function open(
+  { settings, folders, log, health, onStop }: ProcessContext,
+  own: WitnessSettings,
+  logs: FollowedLogs,
+): Promise<OpenWitness> {
+  const { machine } = settings;
+  const opened = await openWitness({
+    name: own.name ?? `${machine}/witness`,
+    keyFile: folders.agentWitnessKey(machine),
+    publicKeyFile: folders.agentWitnessPublicKey(machine),
+    folder: folders.agentWitness(machine),
+    logs,
+    anybodyAsks: true,
+    now: Date.now,
+    log,
+  });
+  health.metrics.add(...opened.figures);
+  health.showAlarms(() => opened.findings.all().map(({ message }) => message));
+  const looking = setInterval(() => void opened.findings.look(), LOOK_EVERY_MS);
+  onStop(() => clearInterval(looking));
+  return opened;
+}
+
+/** Plain HTTP stays on loopback unless plain text is allowed everywhere; TLS is what opens to the network. */
+async function openPort(
+  { settings, log, onStop }: ProcessContext,
+  { port, tls }: WitnessSettings,
+  { opened, logs }: { opened: OpenWitness; logs: FollowedLogs },
+): Promise<void> {
+  const { witness } = opened;
+  const host = tls === null ? settings.host : settings.tlsHost;
+  const listening = await listen(witnessRoutes({ witness, logs, log }), { host, port, tls });
+  onStop(() => listening.close());
+  tell(listening.url, witness.key, logs);
+  log.info({ url: listening.url, vkey: formatVerifierKey(witness.key) }, "logs can ask this witness");
+}
+
+/** What its operator carries to the plant. On stderr, since the log is on stdout. */
+function tell(url: string, key: VerifierKey, logs: FollowedLogs): void {
+  const origins = originsOf(logs).join(", ");
+  process.stderr.write(`witness  ${formatVerifierKey(key)}\nasked at ${url}/add-checkpoint\nfollows  ${origins}\n`);
+}
+
+function noLogs(file: string): RastroError {
+  return new RastroError({
+    code: "bad_setting",
+    message: `Starting the witness failed: ${file} names no log; put the hub's keys/books/*.pub there, a line each, or name another file in RASTRO_WITNESS_LOGS.`,
+    field: "RASTRO_WITNESS_LOGS",
+    given: file,
+    expected: "a file with a vkey a line",
+  });
+}
