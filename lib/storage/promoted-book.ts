@@ -1,5 +1,6 @@
 import { LOCAL_ADMIN } from "../contracts/directory.ts";
 import type { PromotionMark } from "../contracts/standby.ts";
+import { noteRestoration } from "./backup/restored-book.ts";
 import type { Book } from "./book.ts";
 import { bookOwnEvent } from "./own-event.ts";
 import { type KeysOfPeople, sealReason } from "./sealed-reason.ts";
@@ -40,6 +41,8 @@ export async function recordPromoted(o: {
   await o.store.write((tx) => {
     if (book.find(id, tx) !== undefined) return;
     const recv = new Date(self.now()).toISOString();
+    // What is booked again tells audit so under another id: it may have been told of the first time.
+    noteRestoration(tx, { event: id, at, size });
     bookOwnEvent({ book, self, newId: () => id }, tx, recv, { result: "booked", code: null }, event);
   });
   await onRecorded();

@@ -96,8 +96,8 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   await o.principals.whenLoaded();
   whenErased(o.principals, (sub) => o.personKeys.forget(sub));
   await recordRestored({ ...o, book });
-  restoration = lastRestoration(o.store);
   if (o.promoted !== undefined) await takeUp({ ...o, book, outbox, promoted: o.promoted });
+  restoration = lastRestoration(o.store);
   const sender = createOutboxSender({
     link: o.link,
     outbox,

@@ -191,16 +191,17 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
     const promoted = await startPlant("ipc-07", away);
     try {
       await expectEverything(promoted);
-      // The agent learns with its next entry what the book lacks, and sends that again first.
-      await book(3, promoted);
       const { ask, link } = await asPerson(promoted);
-      for (const id of late) await ask.call("production", "book-record", { id });
+      for (const id of late) {
+        await vi.waitFor(() => ask.call("production", "book-record", { id }), { timeout: 20_000, interval: 100 });
+      }
       for (const { event, book: name, size } of marks) {
         const { record } = await ask.call(name, "book-proof", { id: event });
         expect(record.seq).toBeGreaterThanOrEqual(size);
         expect(await readFile(foldersOf(away).promotion(name), "utf8").catch(() => null)).toBeNull();
       }
       await link.close();
+      await book(3, promoted);
       await expectEverything(promoted);
     } finally {
       await promoted.stop();

@@ -4,7 +4,7 @@ import type { Book } from "../book.ts";
 import { bookOwnEvent } from "../own-event.ts";
 import type { KeysOfPeople } from "../sealed-reason.ts";
 import type { ServiceSelf } from "../service-event.ts";
-import type { Store } from "../store.ts";
+import type { Store, Tx } from "../store.ts";
 import { restoredEvent } from "./events.ts";
 import type { BackupOptions } from "./service-backups.ts";
 
@@ -14,6 +14,11 @@ const Restoration = z.strictObject({ event: z.string(), at: Instant, size: Count
 
 /** The last time that a book was restored: when, and to how many records. `event` is the id of the record that says so. */
 export type Restoration = z.infer<typeof Restoration>;
+
+/** To be written in the batch that puts it on record. */
+export function noteRestoration(tx: Pick<Tx, "put">, restoration: Restoration): void {
+  tx.put(RESTORATION_KEY, Buffer.from(JSON.stringify(restoration)));
+}
 
 /** Null for a book that never was. */
 export function lastRestoration(store: Pick<Store, "getNow">): Restoration | null {
@@ -43,7 +48,7 @@ export async function recordRestored(o: {
   const restoration: Restoration = { event: id, at: mark.at, size: mark.to?.size ?? 0 };
   await o.store.write((tx) => {
     if (book.find(id, tx) !== undefined) return;
-    tx.put(RESTORATION_KEY, Buffer.from(JSON.stringify(restoration)));
+    noteRestoration(tx, restoration);
     bookOwnEvent({ book, self, newId: () => id }, tx, recv, { result: "booked", code: null }, event);
   });
   await o.backups.onRecorded();
