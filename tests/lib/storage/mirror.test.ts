@@ -5,6 +5,7 @@ import { formatNote } from "../../../lib/ledger/signed-note.ts";
 import { Book } from "../../../lib/storage/book.ts";
 import { Mirror } from "../../../lib/storage/mirror.ts";
 import { Store } from "../../../lib/storage/store.ts";
+import { rowsOf } from "../../support/book-rows.ts";
 import { forged, forgedFrom, type LogToFollow, logToFollow } from "../../support/log-to-follow.ts";
 import { FaultyDatabase } from "../../suites/faulty-database.ts";
 import { openMemory } from "../../../lib/storage/database.ts";
@@ -13,16 +14,7 @@ const now = () => Date.parse("2026-11-24T12:00:00.000Z");
 const open = (store: Store) => Mirror.open({ store, name: "audit", now });
 
 /** Every row of a book that its own service would write: not what a mirror keeps beside it. */
-async function bookRows(store: Store): Promise<string[]> {
-  const rows: string[] = [];
-  for (const letter of ["d", "m", "n", "r"]) {
-    const gte = Buffer.from(letter);
-    const lt = Buffer.from([letter.charCodeAt(0) + 1]);
-    for await (const [key, value] of store.range({ gte, lt }))
-      rows.push(`${key.toString("hex")} ${value.toString("hex")}`);
-  }
-  return rows;
-}
+const bookRows = (store: Store) => rowsOf(store, "dmnr");
 
 async function follow(mirror: Mirror, log: LogToFollow, page = 7): Promise<boolean> {
   const checkpoint = parseCheckpoint(log.checkpoint());
