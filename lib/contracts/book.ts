@@ -48,6 +48,8 @@ export type Damage = z.infer<typeof Damage>;
 export const VerifyReport = z.object({
   ok: z.boolean(),
   book: BookName,
+  /** The first record that was read; what lies before it was taken from the tree. */
+  from: Count,
   size: Count,
   root: Sha256Hex,
   damaged: z.array(Damage),

@@ -8,23 +8,44 @@ export type CheckedSignatures = { checked: number; unsigned: number; unknownKey:
 export type SignedPart = {
   text: string;
   sig: { by: string; key: string; value: string } | null;
-  /** `src.name` of the event. */
-  source: string;
+  /** `src.name` of the event, where it has one. */
+  source: string | null;
   /** Whether the service noted that the sender has no key. */
   markedUnsigned: boolean;
 };
 
 export type SignatureFault = { kind: "unsigned" | "bad-signature"; expected: string; found: string };
 
+type SignerKey = { key: KeyObject; fingerprint: string };
+
+/** The keys of those who sign, made ready for use once for each name. */
+export class SignerKeys {
+  readonly #rawKeyOf: (name: string) => Uint8Array | null;
+  readonly #keys = new Map<string, SignerKey | null>();
+
+  /** @param rawKeyOf - the raw public key of a name; null when it is not known. */
+  constructor(rawKeyOf: (name: string) => Uint8Array | null) {
+    this.#rawKeyOf = rawKeyOf;
+  }
+
+  of(name: string): SignerKey | null {
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    const raw = this.#rawKeyOf(name);
+    const key = raw === null ? null : importPublicKey(raw);
+    const entry = raw === null || key === null ? null : { key, fingerprint: fingerprint(raw) };
+    this.#keys.set(name, entry);
+    return entry;
+  }
+}
+
 /** Checks the signatures of records against the keys of names, and counts what it could and could not check. */
 export class SignatureCheck {
   readonly counts: CheckedSignatures = { checked: 0, unsigned: 0, unknownKey: 0 };
-  readonly #keyOf: (name: string) => Uint8Array | null;
-  readonly #keys = new Map<string, { key: KeyObject; fingerprint: string } | null>();
+  readonly #keys: SignerKeys;
 
-  /** @param keyOf - the raw public key of a name; null when it is not known. Asked once for each name. */
-  constructor(keyOf: (name: string) => Uint8Array | null) {
-    this.#keyOf = keyOf;
+  constructor(keys: SignerKeys) {
+    this.#keys = keys;
   }
 
   /** Null when nothing is wrong, or nothing can be said for want of the key. */
@@ -36,7 +57,7 @@ export class SignatureCheck {
         ? { kind: "unsigned", expected: `a signature of ${signed.source}`, found: "nothing" }
         : null;
     }
-    const known = this.#key(sig.by);
+    const known = this.#keys.of(sig.by);
     if (known === null || known.fingerprint !== sig.key) {
       this.counts.unknownKey += 1;
       return null;
@@ -48,16 +69,13 @@ export class SignatureCheck {
 
   /** What a device could not sign when it was taken in stays as it is, whatever key the device has got since. */
   #mustBeSigned({ source, markedUnsigned }: SignedPart): boolean {
-    return !markedUnsigned && this.#key(source) !== null;
+    return !markedUnsigned && source !== null && this.#keys.of(source) !== null;
   }
+}
 
-  #key(name: string): { key: KeyObject; fingerprint: string } | null {
-    const known = this.#keys.get(name);
-    if (known !== undefined) return known;
-    const raw = this.#keyOf(name);
-    const key = raw === null ? null : importPublicKey(raw);
-    const entry = raw === null || key === null ? null : { key, fingerprint: fingerprint(raw) };
-    this.#keys.set(name, entry);
-    return entry;
-  }
+/** Adds what another check has counted. */
+export function addSignatures(to: CheckedSignatures, more: CheckedSignatures): void {
+  to.checked += more.checked;
+  to.unsigned += more.unsigned;
+  to.unknownKey += more.unknownKey;
 }

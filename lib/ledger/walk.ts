@@ -1,9 +1,9 @@
-import { canonicalText } from "./canonical.ts";
 import { attempt, type FindingKind, type Findings, hex, type Place, recordAt } from "./findings.ts";
 import { leafHash, nodeHash } from "./hash.ts";
-import { type LedgerRecord, NO_PREVIOUS, openRecord } from "./record.ts";
-import { SignatureCheck } from "./signature-check.ts";
-import { growRange, type Node, type Range, rangeOf, rootOf } from "./tree.ts";
+import { NO_PREVIOUS } from "./record.ts";
+import { RecordForms } from "./record-forms.ts";
+import { SignatureCheck, SignerKeys } from "./signature-check.ts";
+import { growRange, type Range, rangeOf, rootOf } from "./tree.ts";
 
 /** What lies in the store. A reader that fails on one place says so by throwing; that place counts as unreadable. */
 export type StoredBook = {
@@ -32,10 +32,10 @@ export type SoundBlock = {
   count: number;
   /** `prev` of the first record, hexadecimal. */
   prev: string;
-  /** Leaf of the last record. */
-  last: Buffer;
+  /** Leaf of the last record, hexadecimal. */
+  last: string;
   /** The perfect subtrees that make the block up, from the left. */
-  peaks: readonly Omit<Node, "index">[];
+  peaks: readonly { level: number; hash: Uint8Array }[];
 };
 
 /** A record as it lies there: `own` is what its bytes hash to, `node` what the tree has for it. */
@@ -43,7 +43,7 @@ type Row = {
   seq: number;
   own: Buffer | null;
   node: Buffer | null;
-  record: LedgerRecord | null;
+  record: ReturnType<RecordForms["open"]> | null;
   fault: string;
 };
 
@@ -57,7 +57,9 @@ type Row = {
 export class Walk {
   readonly #input: WalkInput;
   readonly #size: number;
+  readonly #from: number;
   readonly signatures: SignatureCheck;
+  readonly #forms = new RecordForms();
   /** The leaf of the record before, as it was decided. */
   #previous: Buffer | null = null;
   #range: Range;
@@ -66,8 +68,9 @@ export class Walk {
   /** @param from - the first record to be walked; what lies before it is taken from the tree as it is. */
   constructor(input: WalkInput, from = 0) {
     this.#input = input;
+    this.#from = from;
     this.#size = Math.max(input.head.size, input.reach);
-    this.signatures = new SignatureCheck(input.keyOf);
+    this.signatures = new SignatureCheck(new SignerKeys(input.keyOf));
     this.#range = { size: from, hashes: [] };
     if (from > 0) this.#beginWithin(from);
     this.#compareKnown();
@@ -94,16 +97,15 @@ export class Walk {
     }
   }
 
-  /** Takes a block of sound records into the tree. Its own nodes have been compared; those above it are compared here. */
+  /**
+   * Takes a block of sound records into the tree, which follows on what was walked. Its own nodes have been compared;
+   * those above it are compared here.
+   */
   take(block: SoundBlock): void {
+    if (block.first === this.#from) this.#checkContinues(block.first, block.prev);
     this.#compareKnownWithin(block);
-    for (const { level, hash } of block.peaks) this.#growBy(level, hash);
-    this.#previous = block.last;
-  }
-
-  /** Whether a block follows on what was walked. False also where the leaf before it is not known. */
-  continues(prev: string): boolean {
-    return prev === (this.#previous?.toString("hex") ?? (this.#range.size === 0 ? NO_PREVIOUS : ""));
+    for (const { level, hash } of block.peaks) this.#growBy(level, Buffer.from(hash));
+    this.#previous = Buffer.from(block.last, "hex");
   }
 
   #beginWithin(from: number): void {
@@ -127,7 +129,7 @@ export class Walk {
     const node = attempt(() => stored.node(0, seq));
     const bytes = attempt(() => stored.record(seq));
     const own = bytes.value === null ? null : leafHash(bytes.value);
-    const opened = bytes.value === null ? null : attempt(() => openRecord(bytes.value as Uint8Array));
+    const opened = bytes.value === null ? null : attempt(() => this.#forms.open(bytes.value as Uint8Array));
     return {
       seq,
       own,
@@ -215,14 +217,19 @@ export class Walk {
     if (record.seq !== seq) this.#report(seq, "broken-chain", recordAt(seq), `seq ${seq}`, `seq ${record.seq}`);
     if (seq === 0 && record.prev !== NO_PREVIOUS)
       this.#report(0, "broken-chain", recordAt(0), NO_PREVIOUS, record.prev);
-    this.#checkId(seq, record);
-    const fault = this.signatures.faultOf(signedPart(record));
+    this.#checkId(seq, record.id);
+    const fault = this.signatures.faultOf(record.signed);
     if (fault !== null) this.#report(seq, fault.kind, recordAt(seq), fault.expected, fault.found);
   }
 
-  #checkId(seq: number, record: LedgerRecord): void {
-    const id = (record.event as { id?: unknown }).id;
-    if (typeof id !== "string") return this.#report(seq, "not-canonical", recordAt(seq), "an event with an id", "none");
+  /** Between two records that are walked, what the later one says is weighed as a word on the earlier one. */
+  #checkContinues(seq: number, prev: string): void {
+    const expected = seq === 0 ? NO_PREVIOUS : (this.#previous?.toString("hex") ?? prev);
+    if (prev !== expected) this.#report(seq, "broken-chain", recordAt(seq), expected, prev);
+  }
+
+  #checkId(seq: number, id: string | null): void {
+    if (id === null) return this.#report(seq, "not-canonical", recordAt(seq), "an event with an id", "none");
     const found = attempt(() => this.#input.stored.seqOf(id));
     if (found.value === seq) return;
     this.#report(seq, "index", { at: "id", id }, `record ${seq}`, String(found.value ?? found.fault ?? "nothing"));
@@ -269,14 +276,4 @@ export class Walk {
   #report(seq: number, kind: FindingKind, place: Place, expected: string, found: string): void {
     this.#input.findings.report(seq, kind, place, expected, found);
   }
-}
-
-function signedPart(record: LedgerRecord): Parameters<SignatureCheck["faultOf"]>[0] {
-  const source = (record.event as { src?: { name?: unknown } }).src?.name;
-  return {
-    text: canonicalText(record.event),
-    sig: record.sig,
-    source: typeof source === "string" ? source : "",
-    markedUnsigned: record.added.flags.includes("unsigned"),
-  };
 }

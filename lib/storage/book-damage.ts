@@ -17,6 +17,14 @@ import type { Store } from "./store.ts";
  * @returns a sentence that begins with the kind of damage, or null.
  */
 export async function findDamage(o: Looked): Promise<string | null> {
+  try {
+    return await compareEnds(o);
+  } catch (thrown) {
+    return `unreadable: ${thrown instanceof Error ? thrown.message : "a part of the store"}`;
+  }
+}
+
+async function compareEnds(o: Looked): Promise<string | null> {
   const head = decodeHead(o.store.getNow(HEAD_KEY));
   if (head === null) return "index: the bytes of the head are no head";
   const tail = await findTailDamage(o.store, head);
@@ -45,6 +53,7 @@ function findCheckpointDamage(o: Looked, head: HeadState, checkpoint: Checkpoint
 async function findTailDamage(store: Store, head: HeadState): Promise<string | null> {
   const { size } = head.range;
   const reach = await reachOf(store);
+  if (reach === null) return "index: the last record cannot be found, a part of the store is unreadable";
   if (reach > size) return `index: the head counts ${size} records, but the store has record ${reach - 1}`;
   if (reach < size) return `truncated: the head counts ${size} records, but the last one in the store is ${reach - 1}`;
   const bytes = size === 0 ? undefined : store.getNow(keys.record(size - 1));
@@ -54,12 +63,19 @@ async function findTailDamage(store: Store, head: HeadState): Promise<string | n
   return null;
 }
 
-/** One more than the highest record number on disk; `below` leaves out the records from that number on. */
-export async function reachOf(store: Store, below?: number): Promise<number> {
+/**
+ * One more than the highest record number on disk; `below` leaves out the records from that number on. Null where it
+ * cannot be read.
+ */
+export async function reachOf(store: Store, below?: number): Promise<number | null> {
   const { gte, lt } = RECORDS;
   const range = { gte, lt: below === undefined ? lt : keys.record(below), reverse: true, limit: 1 };
-  for await (const [key] of store.range(range)) return readU64(key, 1) + 1;
-  return 0;
+  try {
+    for await (const [key] of store.range(range)) return readU64(key, 1) + 1;
+    return 0;
+  } catch {
+    return null;
+  }
 }
 
 function findNoteDamage(o: Looked, head: HeadState, checkpoint: Checkpoint | null): string | null {

@@ -1,23 +1,18 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import type { BookHead, BookProof, BookRecord, Damage, VerifyReport } from "../contracts/book.ts";
+import type { BookHead, BookProof, BookRecord, VerifyReport } from "../contracts/book.ts";
 import { RastroError } from "../contracts/errors.ts";
 import type { BookName } from "../contracts/names.ts";
 import { signCheckpoint } from "../ledger/checkpoint.ts";
 import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
 import { formatHeadNote } from "../ledger/head-note.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
-import { type Finding, type VerifyOutcome, verifyRecords } from "../ledger/verify.ts";
 import { appendLeaf, consistencyPath, inclusionPath, rootOf } from "../ledger/tree.ts";
-import { findDamage, reachOf } from "./book-damage.ts";
+import { findDamage } from "./book-damage.ts";
+import { runVerification, type VerifyOptions } from "./book-verification.ts";
 import type { LogSigner } from "./checkpoints.ts";
 import { decodeHead, HEAD, type HeadState } from "./head-state.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
-import { NoteFile, type ReadNote } from "./note-file.ts";
-import { placeKey } from "./place-key.ts";
+import { NoteFile } from "./note-file.ts";
 import type { Store, Tx } from "./store.ts";
-
-/** How long a verification works before it lets other work in, ms. */
-const TURN_MS = 5;
 
 export type AppendInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
 
@@ -37,13 +32,6 @@ export type BookOptions = {
 
 /** What a book is on disk, as its log's checkpoints say it. */
 export type LogHead = { origin: string; size: number; root: Buffer };
-
-export type VerifyOptions = {
-  /** Raw public key of a name, null when it is not known; without it every signature counts as of an unknown key. */
-  keyOf?: (name: string) => Uint8Array | null;
-  onProgress?: (done: number, size: number) => void;
-  now?: () => number;
-};
 
 /**
  * A chain of records over a store, with a Merkle tree on top. All of its state lies under keys, written in the same
@@ -229,56 +217,20 @@ export class Book {
     await this.#writeNote();
   }
 
-  /** Walks all records and names what does not agree. Other work goes on meanwhile; appends of that time are not covered. */
-  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
-    const now = options.now ?? Date.now;
-    const startedAt = now();
-    const outcome = await this.#walk(options, this.#note === null ? null : await this.#note.read());
-    return {
-      ok: outcome.findings.count === 0,
-      book: this.name,
-      size: outcome.size,
-      root: outcome.root.toString("hex"),
-      damaged: outcome.findings.named.map(toDamage),
-      damagedCount: outcome.findings.count,
-      signatures: outcome.signatures,
-      startedAt: new Date(startedAt).toISOString(),
-      tookMs: Math.max(0, Math.round(now() - startedAt)),
-    };
+  /**
+   * Reads all records, or those from a place on, and names what does not agree. Other work goes on meanwhile; appends of
+   * that time are not covered.
+   *
+   * @throws RastroError `store_unusable` when the store was closed, or had to be opened anew, meanwhile.
+   */
+  verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    const readNote = async () => (this.#note === null ? null : this.#note.read());
+    return runVerification({ store: this.#store, name: this.name, origin: this.origin, readNote }, options);
   }
 
   /** Lets the head note's file go; the store is closed by whoever opened it. */
   async close(): Promise<void> {
     await this.#note?.close();
-  }
-
-  async #walk(options: VerifyOptions, note: ReadNote | null): Promise<VerifyOutcome> {
-    // Records may be appended meanwhile: a reach from before the head is never ahead of a sound head, and one that
-    // is bounded by the head never behind it.
-    const reachBefore = await reachOf(this.#store);
-    const state = decodeHead(this.#store.getNow(HEAD_KEY));
-    const size = state?.range.size ?? 0;
-    const reach = reachBefore > size ? reachBefore : await reachOf(this.#store, size);
-    const walk = verifyRecords({
-      stored: {
-        record: (seq) => this.#store.getNow(keys.record(seq)),
-        node: (level, index) => this.#store.getNow(keys.node(level, index)),
-        seqOf: (id) => this.find(id),
-      },
-      head: { size, tip: state?.tip ?? null, root: state === null ? EMPTY_ROOT : rootOf(state.range) },
-      reach,
-      note: typeof note === "object" && note !== null && note.origin !== this.origin ? "unreadable" : note,
-      keyOf: options.keyOf ?? (() => null),
-    });
-    let turnEnds = performance.now() + TURN_MS;
-    for (;;) {
-      const step = walk.next();
-      if (step.done === true) return step.value;
-      if (performance.now() < turnEnds) continue;
-      options.onProgress?.(step.value, Math.max(size, reach));
-      await nextTurn();
-      turnEnds = performance.now() + TURN_MS;
-    }
   }
 
   async #writeNote(): Promise<void> {
@@ -335,9 +287,4 @@ export class Book {
 
 function isSeq(seq: number): boolean {
   return Number.isSafeInteger(seq) && seq >= 0;
-}
-
-function toDamage(finding: Finding): Damage {
-  const { seq, kind, place, expected, found } = finding;
-  return { seq, kind, key: placeKey(place).toString("hex"), expected, found };
 }

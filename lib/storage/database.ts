@@ -11,6 +11,9 @@ export interface View {
   close(): Promise<void>;
 }
 
+/** How the rows of a range are read: without their keys, values as text, as many bytes at once. */
+export type RowForm = { keys?: false; valueEncoding?: "utf8"; highWaterMarkBytes?: number };
+
 /** The part of abstract-level that a store needs; LevelDB, memory and the faulty ones of tests satisfy it. */
 export interface Database {
   open(): Promise<void>;
@@ -23,10 +26,12 @@ export interface Database {
   /** Leaves nothing in any file of what was deleted or replaced. Closed meanwhile. Not there where nothing is in files. */
   rewrite?(): Promise<void>;
   snapshot(): View;
-  iterator(range: KeyRange & { snapshot?: View }): {
+  iterator(range: KeyRange & RowForm & { snapshot?: View }): {
     nextv(size: number): Promise<[Buffer, Buffer][]>;
     close(): Promise<void>;
   };
+  /** The folder that other threads of this process can open too; undefined where they cannot. */
+  readonly shared?: string;
 }
 
 const ENCODING = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
@@ -40,17 +45,20 @@ const WRITE_BUFFER = 16 * 1024 * 1024;
 /**
  * Opens a LevelDB folder, which is made if it is not there.
  *
+ * @param o.threads - worker threads may open the same folder, with {@link joinLevel}. Then a second opening by this
+ *   process is not refused, which LevelDB does otherwise.
  * @throws RastroError `store_locked` while another process has it open, `store_unusable` when it cannot be read
  *   or written.
  */
-export async function openLevel(folder: string): Promise<Database> {
+export async function openLevel(folder: string, o: { threads?: boolean } = {}): Promise<Database> {
+  const multithreading = o.threads === true;
   try {
     // Before the database is made: that makes the folder, and a rewriting that was cut short may have moved it.
     await undoRewriting(folder);
-    const level = new LevelFolder(folder, { writeBufferSize: WRITE_BUFFER });
+    const level = new LevelFolder(folder, { writeBufferSize: WRITE_BUFFER, multithreading });
     await level.open();
     await level.removeLeftovers();
-    return chaining(level);
+    return multithreading ? { ...chaining(level), shared: folder } : chaining(level);
   } catch (thrown) {
     throw describeOpenFailure(folder, thrown);
   }
@@ -80,6 +88,13 @@ async function writeChained(level: LevelFolder, operations: Operation[], options
     else batch.del(operation.key);
   }
   await batch.write(options);
+}
+
+/** Opens on another thread what this process has open already, by the very path that was given there. */
+export async function joinLevel(folder: string): Promise<Pick<Database, "iterator" | "close">> {
+  const database = new LevelFolder(folder, { createIfMissing: false, multithreading: true });
+  await database.open();
+  return database;
 }
 
 /** A database that is gone with the process; for tests and tools. */

@@ -21,7 +21,7 @@ export function encodeHead(state: HeadState): Buffer {
 /** Null when the bytes are no head: a length or a count of hashes that does not fit the size. */
 export function decodeHead(bytes: Buffer | undefined): HeadState | null {
   if (bytes === undefined) return EMPTY_HEAD;
-  if (bytes.length < 8 + HASH_LENGTH || bytes.length % HASH_LENGTH !== 8 || bytes[0] !== 0) return null;
+  if (bytes.length < 8 + HASH_LENGTH || bytes.length % HASH_LENGTH !== 8 || bytes.readUInt16BE() > 0x1f) return null;
   const size = readU64(bytes);
   const hashes: Buffer[] = [];
   for (let at = 8 + HASH_LENGTH; at < bytes.length; at += HASH_LENGTH)

@@ -51,6 +51,9 @@ export const QUARANTINE: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("q"), 
 /** The range of all checkpoints. */
 export const CHECKPOINTS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("c"), lt: Buffer.from("d") };
 
+/** The range of the ids of all events. */
+export const IDS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("d"), lt: Buffer.from("e") };
+
 /** The range of the positions in all outboxes that were received from. */
 export const POSITIONS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("p"), lt: Buffer.from("q") };
 

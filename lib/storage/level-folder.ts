@@ -14,7 +14,10 @@ const ENCODING = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 export class LevelFolder extends Level<Buffer, Buffer> {
   readonly #folder: string;
 
-  constructor(folder: string, options: { writeBufferSize: number }) {
+  constructor(
+    folder: string,
+    options: { writeBufferSize?: number; createIfMissing?: boolean; multithreading?: boolean },
+  ) {
     super(folder, { ...ENCODING, ...options });
     this.#folder = folder;
   }

@@ -32,6 +32,7 @@ export class Store {
   readonly #waiting: Waiting[] = [];
   readonly #rewritings: Pick<Waiting, "settle">[] = [];
   readonly #hooks: (() => Promise<void>)[] = [];
+  readonly #lent = new Set<() => Promise<void>>();
   #writing: Promise<void> | null = null;
   #patience: NodeJS.Timeout | null = null;
   #closed = false;
@@ -45,11 +46,13 @@ export class Store {
   }
 
   /**
+   * @param o.threads - worker threads may read along, for a store that only this process's own code opens: a second
+   *   opening by the same process is then not refused.
    * @throws RastroError `store_locked`, `store_unusable` or `store_newer`; the message names the folder and says what
    *   to do.
    */
-  static async openFolder(folder: string): Promise<Store> {
-    return Store.onDatabase(await openLevel(folder), folder);
+  static async openFolder(folder: string, o: { threads?: boolean } = {}): Promise<Store> {
+    return Store.onDatabase(await openLevel(folder, o), folder);
   }
 
   /** A store that is gone with the process; keeps every other promise. */
@@ -174,11 +177,32 @@ export class Store {
     return new StoreSnapshot(this.#database);
   }
 
+  /**
+   * Lends the database to somebody who reads much of it, perhaps on other threads. `stop` is awaited before the database
+   * is closed, or opened anew after a failed batch: nothing may read from it then.
+   */
+  async lend(
+    stop: () => Promise<void>,
+  ): Promise<{ database: Pick<Database, "iterator" | "shared">; giveBack(): void }> {
+    await this.#rewriting?.catch(() => undefined);
+    this.#lent.add(stop);
+    return { database: this.#database, giveBack: () => void this.#lent.delete(stop) };
+  }
+
+  async #takeBack(): Promise<void> {
+    // Those who come meanwhile are met by the same loop.
+    for (const stop of this.#lent) {
+      this.#lent.delete(stop);
+      await stop();
+    }
+  }
+
   /** Takes no more writes, waits for those that it has taken, and closes the database. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#begin();
     await this.#writing;
+    await this.#takeBack();
     await this.#database.close();
   }
 
@@ -265,17 +289,21 @@ export class Store {
    */
   async #reopen(): Promise<RastroError | null> {
     try {
-      await this.#database.close();
-      await this.#database.open();
+      await this.#takeBack();
+      this.#rewriting = this.#database.close().then(() => this.#database.open());
+      await this.#rewriting;
       this.#suspect = false;
       return null;
     } catch (cause) {
       return this.#unusable("it could not be opened again after a failed batch", cause);
+    } finally {
+      this.#rewriting = null;
     }
   }
 
   async #rewriteFiles(): Promise<RastroError | null> {
     try {
+      await this.#takeBack();
       this.#rewriting = this.#database.rewrite?.() ?? null;
       await this.#rewriting;
       return null;

@@ -42,7 +42,7 @@ async function start(context: ProcessContext): Promise<void> {
 
   const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
   const mark = await requirePromoted(folders.promotion(NAME));
-  const store = await Store.openFolder(folders.bookStore(NAME));
+  const store = await Store.openFolder(folders.bookStore(NAME), { threads: true });
   context.onStop(() => store.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
   const link = openLink({ url: settings.brokerUrl, name: NAME, ca, password: token, log, random });

@@ -12,6 +12,7 @@ function report(given: Partial<VerifyReport> = {}): VerifyReport {
   return {
     ok: true,
     book: "audit",
+    from: 0,
     size: 3,
     root: "0".repeat(64),
     damaged: [],

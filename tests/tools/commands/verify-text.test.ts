@@ -8,6 +8,7 @@ function report(damaged: Damage[], damagedCount = damaged.length): VerifyReport 
   return {
     ok: damagedCount === 0,
     book: "audit",
+    from: 0,
     size: 24,
     root: HASH,
     damaged,

@@ -1,0 +1,26 @@
+import { exportOf, withBook } from "../../support/book-folder.ts";
+
+/*
+ * Opens and verifies books in folders that were damaged, in a process of its own: LevelDB ends the process when it
+ * merges tables whose keys are out of order.
+ */
+
+/** What came of one damage: said at the opening, found by a verification, or nothing; then the export is compared. */
+export type ProbeAnswer = { outcome: "at open" | "by verification" | "unnoticed"; exported: string | null };
+
+process.on("message", (folder: string) => {
+  void probe(folder).then((answer) => process.send?.(answer));
+});
+
+async function probe(folder: string): Promise<ProbeAnswer> {
+  try {
+    return await withBook(folder, async (book) => {
+      if (book.damage !== null) return { outcome: "at open", exported: null };
+      const { ok } = await book.verify();
+      return ok ? { outcome: "unnoticed", exported: exportOf(book) } : { outcome: "by verification", exported: null };
+    });
+  } catch (thrown) {
+    if ((thrown as { code?: unknown }).code === "store_unusable") return { outcome: "at open", exported: null };
+    throw thrown;
+  }
+}

@@ -1,0 +1,44 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Level } from "level";
+import { formatHeadNote } from "../../lib/ledger/head-note.ts";
+import { NO_PREVIOUS, sealRecord } from "../../lib/ledger/record.ts";
+import { appendLeaf, EMPTY_RANGE, rootOf } from "../../lib/ledger/tree.ts";
+import type { AppendInput } from "../../lib/storage/book.ts";
+import { encodeHead } from "../../lib/storage/head-state.ts";
+import { FORMAT_KEY, HEAD_KEY, keys, STORE_FORMAT, u64 } from "../../lib/storage/keys.ts";
+
+/** Rows of one batch. */
+const BATCH = 4000;
+
+/**
+ * Writes a whole book into a folder, `store/` and `head.note`, much faster than a book is appended to: nothing is synced
+ * before the end.
+ */
+export async function writeLargeBook(
+  folder: string,
+  o: { size: number; origin: string; inputOf: (n: number) => AppendInput; idOf: (n: number) => string },
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const disk = new Level<Buffer, Buffer>(join(folder, "store"), { keyEncoding: "buffer", valueEncoding: "buffer" });
+  await disk.open();
+  let rows: { type: "put"; key: Buffer; value: Buffer }[] = [];
+  const put = (key: Buffer, value: Buffer) => rows.push({ type: "put", key, value });
+  put(FORMAT_KEY, Buffer.from(String(STORE_FORMAT)));
+  let [range, tip] = [EMPTY_RANGE, null as Buffer | null];
+  for (let seq = 0; seq < o.size; seq += 1) {
+    const sealed = sealRecord({ ...o.inputOf(seq), seq, prev: tip?.toString("hex") ?? NO_PREVIOUS });
+    const grown = appendLeaf(range, sealed.leaf);
+    put(keys.record(seq), sealed.bytes);
+    put(keys.id(o.idOf(seq)), u64(seq));
+    for (const { level, index, hash } of grown.completed) put(keys.node(level, index), hash);
+    [range, tip] = [grown.range, sealed.leaf];
+    if (rows.length >= BATCH) await disk.batch(rows.splice(0));
+  }
+  put(HEAD_KEY, encodeHead({ range, tip }));
+  await disk.batch(rows, { sync: true });
+  rows = [];
+  await disk.close();
+  const note = formatHeadNote({ origin: o.origin, size: range.size, root: rootOf(range) });
+  await writeFile(join(folder, "head.note"), note.padEnd(512, "\n"));
+}
