@@ -1,4 +1,5 @@
 import type { Principal } from "../lib/contracts/directory.ts";
+import { RastroError } from "../lib/contracts/errors.ts";
 import type { Sealed } from "../lib/contracts/events.ts";
 import type { Logger } from "../lib/runtime/log.ts";
 import { createRefusals, type RefusalReport, type Repeat } from "../lib/runtime/refusals.ts";
@@ -21,6 +22,12 @@ export type AccessBook = {
   /** Tells what is still counted. Resolves when it is on disk. */
   close(): Promise<void>;
 };
+
+/** What somebody did just before the erasure is told all the same, without the address. */
+function unlessErased(thrown: unknown): null {
+  if (thrown instanceof RastroError && thrown.code === "unknown_name") return null;
+  throw thrown;
+}
 
 /**
  * Puts on record what the hub and the directory saw of access, in counts (decision 23): per name, address and what it
@@ -62,8 +69,9 @@ export function openAccessBook(o: {
   /** Decision 13: an address says where a person is. That of a machine or of nobody in particular is in the log alone. */
   async function sealedAddress(principal: Principal | undefined, address: string | null, id: string) {
     if (principal?.kind !== "person" || !address) return null;
-    const { key } = await o.keyOf(principal.sub);
-    const sealed: Sealed = seal(Buffer.from(key, "base64"), principal.sub, address, `${id}/address`, o.random);
+    const person = await o.keyOf(principal.sub).catch(unlessErased);
+    if (person === null) return null;
+    const sealed: Sealed = seal(Buffer.from(person.key, "base64"), principal.sub, address, `${id}/address`, o.random);
     return sealed;
   }
 

@@ -88,6 +88,7 @@ export async function openDirectory(o: DirectoryOptions): Promise<Directory> {
     drafts,
     limits: o.sessionLimits ?? SESSION_LIMITS,
     subOf: (name) => register.principal(name)?.sub,
+    keyOf: keys.of,
     now,
     random,
     onFault,

@@ -1,4 +1,3 @@
-import { LOCAL_ADMIN } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { ErasureGround } from "../../lib/contracts/privacy.ts";
 import { sealReason } from "../../lib/storage/sealed-reason.ts";
@@ -67,8 +66,7 @@ export function openErasing(o: {
   }
 
   async function reasonOf(by: By, { ground, text }: { ground: ErasureGround; text: string }, event: string) {
-    const key = await (by.sub === LOCAL_ADMIN ? o.keys.ensure(by.sub) : o.keys.get(by.sub));
-    return { code: ground, text: sealReason(key, by.sub, text, event) };
+    return { code: ground, text: sealReason(await o.keys.of(by.sub), by.sub, text, event) };
   }
 
   return {

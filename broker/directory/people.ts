@@ -94,9 +94,13 @@ export function openPeople(o: {
       const passwordHash = await o.passwords.hash(person.password);
       const sub = `p-${o.random(16).toString("hex")}`;
       const key = await o.keys.create(sub);
-      const added = o.drafts("user.added", by, { kind: "person", key: sub }, { profile });
-      const close = (field: "fullName" | "badge") =>
-        person[field] ? seal(key, sub, person[field], `${added.id}/${field}`) : null;
+      const draft = o.drafts("user.added", by, { kind: "person", key: sub }, { profile });
+      const close = (field: "login" | "fullName" | "badge", text: string | null | undefined) =>
+        text ? seal(key, sub, text, `${draft.id}/${field}`) : null;
+      const fullName = close("fullName", person.fullName);
+      const badge = close("badge", person.badge);
+      // So that a book says with the keys alone who an id is, whatever has become of the directory.
+      const added = { ...draft, payload: { profile, login: close("login", name), fullName, badge } };
       const record: PersonRecord = {
         v: 1,
         kind: "person",
@@ -106,8 +110,8 @@ export function openPeople(o: {
         passwordHash,
         active: true,
         registeredAt: new Date(o.now()).toISOString(),
-        fullName: close("fullName"),
-        badge: close("badge"),
+        fullName,
+        badge,
         addedBy: added.id,
       };
       await o.register.add(record, added, also);

@@ -1,3 +1,4 @@
+import { LOCAL_ADMIN } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Store } from "../../lib/storage/store.ts";
 
@@ -14,6 +15,8 @@ export interface PersonKeys {
   ensure(sub: string): Promise<Buffer>;
   /** @throws RastroError `unknown_name` when there is none, or no longer. */
   get(sub: string): Promise<Buffer>;
+  /** As {@link PersonKeys.get}, and for the local administrator as {@link PersonKeys.ensure}. */
+  of(sub: string): Promise<Buffer>;
   /** Whether there is one. */
   has(sub: string): Promise<boolean>;
   /** Lets nobody read again what was sealed under it. It may still be in files, until {@link PersonKeys.shred}. */
@@ -24,7 +27,7 @@ export interface PersonKeys {
 
 export function openPersonKeys(o: { store: Store; random: (bytes: number) => Buffer }): PersonKeys {
   const at = (sub: string) => Buffer.from(`s/k/${sub}`);
-  return {
+  const keys: PersonKeys = {
     async create(sub) {
       const key = o.random(KEY_BYTES);
       await o.store.write((tx) => tx.put(at(sub), key));
@@ -46,5 +49,7 @@ export function openPersonKeys(o: { store: Store; random: (bytes: number) => Buf
       if (key !== undefined) return key;
       throw new RastroError({ code: "unknown_name", message: `Reading the key of ${sub} failed: there is none.` });
     },
+    of: (sub) => (sub === LOCAL_ADMIN ? keys.ensure(sub) : keys.get(sub)),
   };
+  return keys;
 }

@@ -1,5 +1,6 @@
 import type { Principal, Session } from "../../lib/contracts/directory.ts";
 import type { Outbox } from "../../lib/storage/outbox.ts";
+import { seal } from "../../lib/storage/sealing.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import { BY_DIRECTORY, type By, type Drafts } from "./drafts.ts";
 import { decode, encode, keyOf, RANGES, SessionRecord } from "./records.ts";
@@ -67,6 +68,8 @@ export async function openSessions(o: {
   limits: SessionLimits;
   /** What stands for a name in records. */
   subOf: (name: string) => string | undefined;
+  /** The key under which a person's address is sealed. */
+  keyOf: (sub: string) => Promise<Buffer>;
   now: () => number;
   random: (bytes: number) => Buffer;
   onFault: (error: unknown) => void;
@@ -139,8 +142,15 @@ export async function openSessions(o: {
         lastSeen: at(o.now()),
         expiresAt: at(o.now() + o.limits.maxMs),
       };
-      const payload = { app, profile: principal.profile, expiresAt: record.expiresAt };
       const by = { sub: principal.sub, auth };
+      const draft = o.drafts("session.started", by, { kind: "session", key: record.session }, {});
+      const place = `${draft.id}/address`;
+      const payload = {
+        app,
+        profile: principal.profile,
+        expiresAt: record.expiresAt,
+        address: seal(await o.keyOf(principal.sub), principal.sub, address, place, o.random),
+      };
       // Before it is on disk, so that whoever ends all sessions of a name meanwhile ends this one as well.
       live.set(record.tokenHash, record);
       noted.set(record.tokenHash, o.now());
@@ -148,7 +158,7 @@ export async function openSessions(o: {
       const written = o.store.write((tx) => {
         guard?.(tx);
         tx.put(keyOf.session(record.tokenHash), encode(record));
-        o.outbox.stage(tx, o.drafts("session.started", by, { kind: "session", key: record.session }, payload));
+        o.outbox.stage(tx, { ...draft, payload });
       });
       await written.catch((error: unknown) => {
         live.delete(record.tokenHash);

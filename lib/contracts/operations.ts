@@ -8,7 +8,7 @@ import { Receipt } from "./events.ts";
 import { ExportBegun, ExportPage, ExportRequest } from "./export.ts";
 import { MachineRow } from "./machine.ts";
 import { BookName, Count, Instant, PersonId, plainText, Segment, Sha256Hex, Uuid7 } from "./names.ts";
-import { PersonRecords } from "./privacy.ts";
+import { PersonalFields, PersonRecords } from "./privacy.ts";
 import { QuarantinePage, QuarantinePiece } from "./quarantine.ts";
 import { BookWitnessed, WitnessInfo, WitnessUrl } from "./witness-members.ts";
 import { Entry, EntryFields, EntryVersion, Justification, Totals } from "./production.ts";
@@ -278,6 +278,7 @@ export const OPERATIONS = {
             record: z.unknown(),
             who: z.string().nullable(),
             text: z.string().nullable(),
+            personal: PersonalFields,
           }),
         ),
       }),
@@ -296,6 +297,7 @@ export const OPERATIONS = {
         record: z.unknown(),
         who: z.string().nullable(),
         text: z.string().nullable(),
+        personal: PersonalFields,
       }),
     },
   },

@@ -44,6 +44,12 @@ export const PersonData = z.object({
 });
 export type PersonData = z.infer<typeof PersonData>;
 
+/** Who may read in records what people are called and from where they signed in; the text of a reason every auditor may. */
+export const PERSONAL_READERS: readonly Profile[] = ["administrator"];
+
+/** What is sealed in a record's payload, opened, by field: empty for who may not read it, null once the person was erased. */
+export const PersonalFields = z.record(z.string(), z.string().nullable());
+
 /** Records of one kind that know a person, as the one who acted, as what it is about, or named in some other place. */
 const PersonRecordsRow = z.object({
   type: z.string(),

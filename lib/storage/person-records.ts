@@ -1,11 +1,12 @@
 import { RastroError } from "../contracts/errors.ts";
-import { type Event, Sealed } from "../contracts/events.ts";
+import type { Event } from "../contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../contracts/operations.ts";
 import type { PersonRecords } from "../contracts/privacy.ts";
 import { LedgerError } from "../ledger/error.ts";
 import { openRecord } from "../ledger/record.ts";
 import type { Book } from "./book.ts";
 import { readU64, RECORDS } from "./keys.ts";
+import { sealedIn } from "./personal.ts";
 import type { Store } from "./store.ts";
 
 type Asking = { sub: string; profile: string };
@@ -73,16 +74,6 @@ function sealedFields(event: Event, sub: string): string[] {
   return sealedIn(event)
     .filter(({ sealed }) => sealed.key === sub)
     .map(({ field }) => field);
-}
-
-/** Every sealed text of an event; it opens at `<event id>/<field>`. */
-export function sealedIn(event: Event): { field: string; sealed: Sealed }[] {
-  const reason = event.reason?.text;
-  const payload = Object.entries(event.payload).flatMap(([field, value]) => {
-    const parsed = Sealed.safeParse(value);
-    return parsed.success ? [{ field, sealed: parsed.data }] : [];
-  });
-  return [...(reason ? [{ field: "reason", sealed: reason }] : []), ...payload];
 }
 
 /** What is kept of a person is that person's to see (LGPD art. 18, II), and an administrator's who is asked for it. */

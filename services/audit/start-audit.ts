@@ -17,6 +17,7 @@ import { bookQueries } from "../../lib/storage/book-queries.ts";
 import { Checkpoints } from "../../lib/storage/checkpoints.ts";
 import { createIntake } from "../../lib/storage/intake.ts";
 import { type Promoted, recordPromoted } from "../../lib/storage/promoted-book.ts";
+import { createPersonalReader } from "../../lib/storage/personal.ts";
 import { personRecordsHandler } from "../../lib/storage/person-records.ts";
 import { quarantineQueries } from "../../lib/storage/quarantine-queries.ts";
 import { logQueries } from "../../lib/storage/log-queries.ts";
@@ -203,7 +204,12 @@ function handlersOf(
     ...quarantineQueries({ store: o.store, book }),
     ...personRecordsHandler({ store: o.store, book }),
     ...logQueries({ ...parts, keys: logKeys, personKeys, tell: parts.bookOwnAct, newId, now: self.now, tz: self.tz }),
-    ...createShowHandlers({ queries, words, principals: () => o.principals.all() }),
+    ...createShowHandlers({
+      queries,
+      words,
+      readPersonal: createPersonalReader(personKeys),
+      principals: () => o.principals.all(),
+    }),
     ...takeAway({ store: o.store, book, names: o.principals, words, self, tell: parts.bookOwnAct, onUntold }),
     "book-verify": (_body, caller, report) =>
       verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, report),

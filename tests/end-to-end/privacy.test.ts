@@ -16,7 +16,15 @@ const REASON = "Seu Quixabeira counted two of them twice";
 const WHY = "letter of the third of November";
 
 type Shown = PersonData & { books: PersonRecords[] };
-type Tail = { rows: { seq: number; who: string | null; text: string | null; record: { event: { type: string } } }[] };
+type Tail = {
+  rows: {
+    seq: number;
+    who: string | null;
+    text: string | null;
+    personal: object;
+    record: { event: { type: string; obj: { key: string } } };
+  }[];
+};
 
 describe("a person's data", { timeout: 90_000 }, () => {
   const wilhelmina = { user: LOGIN, password: PASSWORD };
@@ -31,6 +39,11 @@ describe("a person's data", { timeout: 90_000 }, () => {
     return ran;
   };
   const tail = async () => (await done(["audit", "tail", "--limit", "200", "--json"])).json() as Tail;
+
+  const personalIn = async (type: string) =>
+    (await tail()).rows
+      .filter(({ record }) => record.event.type === type && record.event.obj.key === sub)
+      .map(({ personal }) => personal);
 
   beforeAll(async () => {
     plant = await startPlant();
@@ -63,6 +76,8 @@ describe("a person's data", { timeout: 90_000 }, () => {
     );
     const text = (await done(["privacy", "show", sub])).stdout;
     for (const part of [LOGIN, FULL_NAME, BADGE, sub, "entry.corrected"]) expect(text).toContain(part);
+
+    expect(await personalIn("user.added")).toEqual([{ login: LOGIN, fullName: FULL_NAME, badge: BADGE }]);
 
     expect((await done(["privacy", "show", "--json"], wilhelmina)).json()).toMatchObject({ sub, fullName: FULL_NAME });
     expect(await cli(["privacy", "show", "admin"], wilhelmina)).toMatchObject({ code: 4 });
@@ -120,6 +135,7 @@ describe("a person's data", { timeout: 90_000 }, () => {
       20_000,
     );
     for (const book of ["audit", "production"]) await done(["audit", "verify", "--book", book]);
+    expect(await personalIn("user.added")).toEqual([{ login: null, fullName: null, badge: null }]);
     const { stdout } = await done(["audit", "tail", "--limit", "200"]);
     expect(stdout).toMatch(/entry\.corrected +erased person +entry .* COUNT_FIX: \(erased\)/);
     expect(stdout).toMatch(/person\.erased +local-admin .* SUBJECT_REQUEST: letter of the third/);

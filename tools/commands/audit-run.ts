@@ -41,7 +41,7 @@ function tailRow(row: TailAnswer["rows"][number]): (string | number | null)[] {
     event?.at === undefined ? null : localTime(event.at),
     `${happening(event)}${result}`,
     whoText(row.who, event?.actor?.sub ?? null),
-    event?.obj === undefined ? null : `${event.obj.kind} ${event.obj.key}`,
+    event?.obj === undefined ? null : `${event.obj.kind} ${event.obj.key}${personalText(row.personal)}`,
     event?.reason ? [event.reason.code, textOf(event.reason, row.text)].filter(Boolean).join(": ") : null,
   ];
 }
@@ -49,6 +49,11 @@ function tailRow(row: TailAnswer["rows"][number]): (string | number | null)[] {
 /** The text of a reason; that it is gone when its author was erased. */
 function textOf({ text }: { text?: unknown }, opened: string | null): string | null {
   return opened ?? (text ? "(erased)" : null);
+}
+
+/** Who the person is of whom a record tells, and from where somebody came; nothing for who may not read it. */
+function personalText({ login, address }: TailAnswer["rows"][number]["personal"]): string {
+  return `${login ? ` (${login})` : ""}${address ? ` from ${address}` : ""}`;
 }
 
 /** What production has booked is told as what it was: an entry made, corrected, voided. */
@@ -81,9 +86,10 @@ export async function runShow(terminal: Terminal, which: string, _options: ShowO
   const readable = list([
     ["who", whoText(answer.who, (record as RecordShape).event?.actor?.sub ?? null)],
     ["reason", answer.text],
+    ...Object.entries(answer.personal).map(([field, opened]): [string, string] => [field, opened ?? "(erased)"]),
   ]);
   const text = [plainJson(record), readable, proofText(check)].join("\n\n");
-  const data = { record, who: answer.who, text: answer.text, proof: answer.proof, check };
+  const data = { record, who: answer.who, text: answer.text, personal: answer.personal, proof: answer.proof, check };
   return { data, text, exit: check.ok ? EXIT.done : EXIT.no };
 }
 

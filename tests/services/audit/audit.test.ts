@@ -139,10 +139,30 @@ describe("audit on a hub", () => {
   });
 
   it("has what the directory did, without a name in any record", async () => {
-    await hub.addPerson("zoe", "operator");
-    await vi.waitFor(async () => expect((await rowsOf("user.added")).length).toBeGreaterThan(0));
+    await hub.addPerson("zoe-m", "operator");
+    await vi.waitFor(async () => expect((await rowsOf("user.added")).length).toBeGreaterThan(0), 10_000);
     expect((await rowsOf("user.added"))[0]?.record.added.result).toBe("booked");
-    for (const row of await rowsOf("user.added")) expect(JSON.stringify(row.record)).not.toContain("zoe");
+    for (const row of await rowsOf("user.added")) expect(JSON.stringify(row.record)).not.toContain("zoe-m");
+  });
+
+  it("opens names and addresses to administrators, and to no other auditor", async () => {
+    await hub.addPerson("rosa", "operator");
+    await hub.signIn("rosa");
+    const personalOf = async (name: string) => {
+      const { call, link } = await joinAsPerson(hub, name);
+      const { rows } = await call("audit", "audit-tail", { limit: 200 });
+      await link.close();
+      return rows.map(({ personal }) => personal);
+    };
+    await vi.waitFor(
+      async () =>
+        expect(await personalOf("local-admin")).toEqual(
+          expect.arrayContaining([{ login: "rosa" }, { address: "127.0.0.1" }]),
+        ),
+      10_000,
+    );
+    expect((await personalOf("ada")).every((personal) => Object.keys(personal).length === 0)).toBe(true);
+    for (const row of await rowsOf("session.started")) expect(JSON.stringify(row.record)).not.toContain("127.0.0.1");
   });
 
   it("books each verification once, in the name of whoever asked", async () => {
