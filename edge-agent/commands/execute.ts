@@ -6,8 +6,8 @@ import {
 } from "../../lib/contracts/commands.ts";
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
 import { canonicalText } from "../../lib/ledger/canonical.ts";
+import type { After } from "../../lib/messaging/timing.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import type { After } from "../presence/repeats.ts";
 import type { Executors } from "./executors.ts";
 
 export type Ended = Pick<CommandResult, "status" | "data" | "error">;

@@ -3,13 +3,13 @@ import { COMMAND_NAMES } from "../../lib/contracts/commands.ts";
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import { filters } from "../../lib/contracts/topics.ts";
 import type { MessageHandler } from "../../lib/messaging/link.ts";
+import { after } from "../../lib/messaging/timing.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import { createRefusals } from "../../lib/runtime/refusals.ts";
 import type { Outbox } from "../../lib/storage/outbox.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import type { HubTime } from "../link/hub-time.ts";
 import type { Moment } from "../own-events.ts";
-import { afterTimeout } from "../presence/repeats.ts";
 import { createAdmission } from "./admit-command.ts";
 import { type AnswerPort, createAnswers } from "./answers.ts";
 import { commandExecuted, commandRefused } from "./command-events.ts";
@@ -73,7 +73,7 @@ export function startCommands(o: CommandOptions): Commands {
     }),
     journal,
     answers: createAnswers({ link, machine, now, log }),
-    execute: createExecute({ executors: createExecutors({ hubTime, now }), after: afterTimeout, log }),
+    execute: createExecute({ executors: createExecutors({ hubTime, now }), after, log }),
     // Whoever can publish here is the hub: there is no other name to count under.
     onRefused: ({ topic, code }) => refusals.note({ principal: "hub", address: null, code, detail: topic }),
     now,
@@ -88,7 +88,7 @@ export function startCommands(o: CommandOptions): Commands {
   return {
     journal,
     async close() {
-      await Promise.race([receiver.idle(), new Promise<void>((resolve) => afterTimeout(LAST_MS, resolve))]);
+      await Promise.race([receiver.idle(), new Promise<void>((resolve) => after(LAST_MS, resolve))]);
       refusals.close();
       await recorded;
     },

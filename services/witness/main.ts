@@ -6,6 +6,7 @@ import { Store } from "../../lib/storage/store.ts";
 import { openWitness, type OpenWitness } from "../../lib/witness/open-witness.ts";
 import { followLogs, type FollowedLogs, originsOf, readTrustedLogs } from "../../lib/witness/trusted-logs.ts";
 import { witnessRoutes } from "./http.ts";
+import { joinPlant } from "./join-plant.ts";
 import { listen } from "./listen.ts";
 import { readWitnessSettings, type WitnessSettings } from "./settings.ts";
 
@@ -26,7 +27,9 @@ async function start(context: ProcessContext): Promise<void> {
 
   const logs = await trustedLogs(own.logs ?? folders.agentWitnessedLogs(settings.machine));
   const opened = await open(context, own, logs);
-  await openPort(context, own, { opened, logs });
+  const joined = settings.externalBroker ? await joinPlant(context, { store, opened, logs }) : null;
+  const url = await openPort(context, own, { opened, logs });
+  tell({ url, key: opened.witness.key, logs, machine: settings.machine, joined });
 }
 
 async function trustedLogs(file: string): Promise<FollowedLogs> {
@@ -63,19 +66,31 @@ async function openPort(
   { settings, log, onStop }: ProcessContext,
   { port, tls }: WitnessSettings,
   { opened, logs }: { opened: OpenWitness; logs: FollowedLogs },
-): Promise<void> {
+): Promise<string> {
   const { witness } = opened;
   const host = tls === null ? settings.host : settings.tlsHost;
   const listening = await listen(witnessRoutes({ witness, logs, log }), { host, port, tls });
   onStop(() => listening.close());
-  tell(listening.url, witness.key, logs);
   log.info({ url: listening.url, vkey: formatVerifierKey(witness.key) }, "logs can ask this witness");
+  return listening.url;
 }
 
 /** What its operator carries to the plant. On stderr, since the log is on stdout. */
-function tell(url: string, key: VerifierKey, logs: FollowedLogs): void {
-  const origins = originsOf(logs).join(", ");
-  process.stderr.write(`witness  ${formatVerifierKey(key)}\nasked at ${url}/add-checkpoint\nfollows  ${origins}\n`);
+function tell(o: {
+  url: string;
+  key: VerifierKey;
+  logs: FollowedLogs;
+  machine: string;
+  /** By which key it signs in at a hub; null where it has not joined a plant. */
+  joined: string | null;
+}): void {
+  const lines = [
+    `witness  ${formatVerifierKey(o.key)}`,
+    `asked at ${o.url}/add-checkpoint`,
+    `follows  ${originsOf(o.logs).join(", ")}`,
+    ...(o.joined === null ? [] : [`joins as ${o.machine}, with the key ${o.joined}`]),
+  ];
+  process.stderr.write(`${lines.join("\n")}\n`);
 }
 
 function noLogs(file: string): RastroError {

@@ -1,5 +1,5 @@
 import type { Every } from "../../../edge-agent/every.ts";
-import type { After } from "../../../edge-agent/presence/repeats.ts";
+import type { After } from "../../../lib/messaging/timing.ts";
 import type { WakeTimer } from "../../../edge-agent/status/ticker.ts";
 
 /** A clock that only tests move, with the timers that hang on it. */

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { createPresence, type PresencePort } from "../../../edge-agent/presence/presence.ts";
-import { createRepeats } from "../../../edge-agent/presence/repeats.ts";
+import { createPresence, type PresencePort } from "../../../lib/messaging/presence.ts";
+import { createRepeats } from "../../../lib/messaging/repeats.ts";
 import { Presence } from "../../../lib/contracts/machine.ts";
-import { fakeTiming } from "../support/fake-timing.ts";
-import { recordingLog } from "../support/recording-log.ts";
+import { fakeTiming } from "../../edge-agent/support/fake-timing.ts";
+import { recordingLog } from "../../edge-agent/support/recording-log.ts";
 
 const TOPIC = "machines/ipc-07/presence";
 

@@ -1,10 +1,4 @@
-/** Runs `run` after `ms` unless the returned function is called first. */
-export type After = (ms: number, run: () => void) => () => void;
-
-export const afterTimeout: After = (ms, run) => {
-  const timeout = setTimeout(run, ms);
-  return () => clearTimeout(timeout);
-};
+import type { After } from "./timing.ts";
 
 export interface Repeats {
   /** Runs `run` after a while; what is already on its way is enough. */

@@ -1,8 +1,9 @@
-import { type Presence, Presence as PresenceSchema } from "../../lib/contracts/machine.ts";
-import { parseJson } from "../../lib/contracts/parse.ts";
-import { topics } from "../../lib/contracts/topics.ts";
-import type { Logger } from "../../lib/runtime/log.ts";
-import type { After, Repeats } from "./repeats.ts";
+import type { Logger } from "pino";
+import { type Presence, Presence as PresenceSchema } from "../contracts/machine.ts";
+import { parseJson } from "../contracts/parse.ts";
+import { topics } from "../contracts/topics.ts";
+import type { Repeats } from "./repeats.ts";
+import type { After } from "./timing.ts";
 
 /** As much of the link as presence needs. */
 export interface PresencePort {
