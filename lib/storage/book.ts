@@ -51,6 +51,8 @@ export class Book {
   readonly #followers: OnAppend[] = [];
   #held: string | null = null;
   #noted: number;
+  /** Times that the note's keys have changed: what was signed before then is signed again. */
+  #signings = 0;
 
   private constructor(options: BookOptions, note: NoteFile | null, noted: number, damage: string | null) {
     this.#store = options.store;
@@ -74,8 +76,8 @@ export class Book {
     const noted = note !== null && typeof note === "object" ? note.size : -1;
     const book = new Book(options, file, noted, damage);
     if (damage === null) {
-      await book.#writeNote();
-      store.afterCommit(() => book.#writeNote());
+      await book.#prepareNote(decodeHead(store.getNow(HEAD_KEY)))();
+      store.withEachBatch((written) => book.#prepareNote(written.read(HEAD)));
     }
     return book;
   }
@@ -214,7 +216,8 @@ export class Book {
   /** Writes the head note again, with the keys of now. On disk when it resolves. */
   async signAnew(): Promise<void> {
     this.#noted = -1;
-    await this.#writeNote();
+    this.#signings += 1;
+    await this.#prepareNote(decodeHead(this.#store.getNow(HEAD_KEY)))();
   }
 
   /**
@@ -233,14 +236,22 @@ export class Book {
     await this.#note?.close();
   }
 
-  async #writeNote(): Promise<void> {
-    if (this.#note === null) return;
-    const { range } = this.#soundHead(decodeHead(this.#store.getNow(HEAD_KEY)));
-    if (range.size === this.#noted) return;
+  /** Makes the head note, which takes as long as some appends. @returns what writes it, once the head is on disk. */
+  #prepareNote(state: HeadState | null): () => Promise<void> {
+    const note = this.#note;
+    const { range } = this.#soundHead(state);
+    if (note === null || range.size === this.#noted) return async () => undefined;
     const head = { origin: this.origin, size: range.size, root: rootOf(range) };
-    const text = this.#signer === null ? formatHeadNote(head) : signCheckpoint(head, this.#signer.privateKeys());
-    await this.#note.write(text);
-    this.#noted = range.size;
+    const text = this.#noteOf(head);
+    const signings = this.#signings;
+    return async () => {
+      await note.write(signings === this.#signings ? text : this.#noteOf(head));
+      this.#noted = range.size;
+    };
+  }
+
+  #noteOf(head: LogHead): string {
+    return this.#signer === null ? formatHeadNote(head) : signCheckpoint(head, this.#signer.privateKeys());
   }
 
   #bytesAt(seq: number, tx?: Tx): Buffer | undefined {

@@ -39,14 +39,19 @@ export interface Tx {
  * that; what it wrote stays only if it returns normally.
  */
 export class Group {
-  readonly #database: Database;
+  readonly #database: Pick<Database, "getSync">;
+  /** The group before, which is on disk or on its way there. */
+  #below: Group | null;
   readonly #writes = new Map<string, Write>();
   readonly effects: (() => void)[] = [];
   /** Of keys and values; of a cell's value nothing is known before it is encoded. */
   bytes = 0;
 
-  constructor(database: Database) {
+  constructor(database: Pick<Database, "getSync">, below: Group | null) {
     this.#database = database;
+    this.#below = below;
+    // Those further down are on disk: groups are written one after the other.
+    if (below !== null) below.#below = null;
   }
 
   /** @throws what the stage throws, without a trace of it left in the group. */
@@ -78,14 +83,18 @@ export class Group {
   }
 
   get(id: string, key: Buffer): Buffer | undefined {
-    const write = this.#writes.get(id);
+    const write = this.#find(id);
     return write === undefined ? this.#database.getSync(key) : (valueOf(write) ?? undefined);
   }
 
   read<T>(cell: Cell<T>): T {
-    const write = this.#writes.get(cell.id);
+    const write = this.#find(cell.id);
     if (write !== undefined && write.cell === cell) return write.decoded as T;
     return cell.decode(this.get(cell.id, cell.key));
+  }
+
+  #find(id: string): Write | undefined {
+    return this.#writes.get(id) ?? (this.#below === null ? undefined : this.#below.#writes.get(id));
   }
 
   /** @returns what stood there before in this group. */

@@ -1,48 +1,47 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { RastroError } from "../contracts/errors.ts";
 import { type Database, type KeyRange, openLevel, openMemory, type Operation } from "./database.ts";
-import { Group, type Tx } from "./group.ts";
+import type { Group, Tx } from "./group.ts";
+import { type Committed, GroupWriter } from "./group-writer.ts";
 import { FORMAT_KEY, STORE_FORMAT } from "./keys.ts";
 import { StoreSnapshot } from "./snapshot.ts";
 
 export type { KeyRange } from "./database.ts";
 export { type Cell, cellAt, type Tx } from "./group.ts";
 
-/**
- * A group is closed when it has this many stages: enough that a disk of 10 ms a sync takes ten thousand a second, few
- * enough that the answers to one group and the requests of the next overlap.
- */
-const GROUP_STAGES = 256;
-/** … or this many bytes of keys and values. */
-const GROUP_BYTES = 4 * 1024 * 1024;
 /** How long a write that may wait does so at most, ms. */
 const PATIENT_MS = 25;
 /** Rows that a range reads ahead. */
 const READ_AHEAD = 128;
 
-type Waiting = { run: (group: Group) => void; settle: (failure: Error | null) => void };
-
 /**
- * Keys and values on disk, written in groups: what is staged while a batch is being written goes into the next one,
- * and each batch is synced once for all of its stages.
+ * Called while a batch is on its way to the disk, with what the store will then have. What it returns is run once the
+ * batch is there and before its writes resolve; if that rejects, or the call throws, they reject.
  */
+export type BatchCompanion = (written: Pick<Tx, "read">) => () => Promise<void>;
+
+/** Keys and values on disk, written in groups: each batch is synced once for all of its stages. */
 export class Store {
   readonly #database: Database;
   readonly #place: string;
-  readonly #waiting: Waiting[] = [];
-  readonly #rewritings: Pick<Waiting, "settle">[] = [];
-  readonly #hooks: (() => Promise<void>)[] = [];
   readonly #lent = new Set<() => Promise<void>>();
-  #writing: Promise<void> | null = null;
+  readonly #writer: GroupWriter;
+  readonly #companions: BatchCompanion[] = [];
   #patience: NodeJS.Timeout | null = null;
   #closed = false;
   readonly #written = { batches: 0, stages: 0, ms: 0, failures: 0 };
   #suspect = false;
+  /** One that has not begun: whoever asks meanwhile is served by it. */
+  #rewriteAsked: Promise<void> | null = null;
   #rewriting: Promise<unknown> | null = null;
 
   private constructor(database: Database, place: string) {
     this.#database = database;
     this.#place = place;
+    this.#writer = new GroupWriter({
+      database,
+      ready: async () => (this.#suspect ? this.#reopen() : null),
+      commit: (group, stages) => this.#commit(group, stages),
+    });
   }
 
   /**
@@ -74,15 +73,16 @@ export class Store {
   /**
    * Runs a stage and resolves with what it returned once everything that it wrote is on disk.
    *
-   * Stages are synchronous and run one after the other in the order of the calls; each sees what earlier ones wrote.
-   * A stage that throws loses its own writes and rejects with what it threw; others go on.
+   * Stages are synchronous and run one after the other in the order of the calls; each sees what earlier ones wrote,
+   * on disk or on its way. A stage that throws loses its own writes and rejects with what it threw; others go on.
    *
-   * @throws RastroError `store_unusable` when the batch or a hook after it failed, for all stages of the group. They
-   *   are then on disk together or not at all, which is not known to the caller: write again in a way that looks first.
+   * @throws RastroError `store_unusable` when the batch or what belongs to it failed, for all stages of the group and
+   *   those that ran on top of it. Those of one group are on disk together or not at all, which is not known to the
+   *   caller: write again in a way that looks first.
    */
   write<T>(stage: (tx: Tx) => T): Promise<T> {
     const written = this.#take(stage);
-    this.#begin();
+    void this.#begin();
     return written;
   }
 
@@ -92,7 +92,7 @@ export class Store {
    */
   writePatiently<T>(stage: (tx: Tx) => T): Promise<T> {
     const written = this.#take(stage);
-    if (this.#writing === null) this.#patience ??= setTimeout(() => this.#begin(), PATIENT_MS);
+    if (!this.#writer.isWriting) this.#patience ??= setTimeout(() => void this.#begin(), PATIENT_MS);
     return written;
   }
 
@@ -104,28 +104,33 @@ export class Store {
    */
   rewrite(): Promise<void> {
     if (this.#closed) return Promise.reject(this.#unusable("it is closed"));
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#rewritings.push({ settle: (failure) => (failure === null ? resolve() : reject(failure)) });
-    this.#begin();
-    return promise;
+    this.#rewriteAsked ??= new Promise((resolve, reject) => {
+      this.#writer.between(async () => {
+        this.#rewriteAsked = null;
+        const failure = await this.#rewriteFiles();
+        if (failure === null) resolve();
+        else reject(failure);
+      });
+      void this.#begin();
+    });
+    return this.#rewriteAsked;
   }
 
   #take<T>(stage: (tx: Tx) => T): Promise<T> {
     if (this.#closed) return Promise.reject(this.#unusable("it is closed"));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     let result: T;
-    this.#waiting.push({
+    this.#writer.add({
       run: (group) => void (result = group.run(stage)),
       settle: (failure) => (failure === null ? resolve(result) : reject(failure)),
     });
     return promise;
   }
 
-  #begin(): void {
+  #begin(): Promise<void> {
     if (this.#patience !== null) clearTimeout(this.#patience);
     this.#patience = null;
-    // One turn later, so that calls of the same turn share the first group.
-    this.#writing ??= Promise.resolve().then(() => this.#writeGroups());
+    return this.#writer.write();
   }
 
   /** Since it was opened: batches on disk, the stages in them, the time that they took in ms, and batches that failed. */
@@ -133,9 +138,9 @@ export class Store {
     return this.#written;
   }
 
-  /** Adds what has to happen after each batch and before its writes resolve. If it rejects, they reject. */
-  afterCommit(hook: () => Promise<void>): void {
-    this.#hooks.push(hook);
+  /** Adds what has to happen with each batch, before its writes resolve. */
+  withEachBatch(companion: BatchCompanion): void {
+    this.#companions.push(companion);
   }
 
   /** What is on disk, not what waits to be. */
@@ -200,63 +205,30 @@ export class Store {
   /** Takes no more writes, waits for those that it has taken, and closes the database. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#begin();
-    await this.#writing;
+    await this.#begin();
     await this.#takeBack();
     await this.#database.close();
   }
 
-  async #writeGroups(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#rewritings.length > 0) {
-      if (this.#rewritings.length === 0) await this.#writeGroup();
-      else settleAll(this.#rewritings.splice(0), await this.#rewriteFiles());
-      // What was written is told first: the next group may take as long as many answers.
-      if (this.#waiting.length > 0) await nextTurn();
-    }
-    this.#writing = null;
-  }
-
-  async #writeGroup(): Promise<void> {
-    if (this.#suspect) {
-      const failure = await this.#reopen();
-      if (failure !== null) return settleAll(this.#waiting.splice(0), failure);
-    }
-    const members: Waiting[] = [];
-    const group = this.#runStages(members);
-    this.#written.stages += members.length;
-    settleAll(members, await this.#commit(group));
-  }
-
-  #runStages(members: Waiting[]): Group {
-    const group = new Group(this.#database);
-    let taken = 0;
-    while (members.length < GROUP_STAGES && group.bytes < GROUP_BYTES) {
-      const next = this.#waiting[taken];
-      if (next === undefined) break;
-      taken += 1;
-      try {
-        next.run(group);
-        members.push(next);
-      } catch (thrown) {
-        next.settle(thrown instanceof Error ? thrown : new Error(String(thrown)));
-      }
-    }
-    this.#waiting.splice(0, taken);
-    return group;
-  }
-
-  /** @returns the failure of the whole group, if any. */
-  async #commit(group: Group): Promise<RastroError | null> {
-    const operations = group.operations();
+  async #commit(group: Group, stages: number): Promise<Committed> {
+    this.#written.stages += stages;
+    let operations: Operation[];
     let failure: RastroError | null = null;
-    if (operations.length > 0) {
-      failure = await this.#writeBatch(operations);
-      if (failure !== null) return failure;
-      failure = await this.#runHooks();
+    try {
+      operations = group.operations();
+    } catch (cause) {
+      return { failure: this.#unusable("what was staged has no form on disk", cause), isOnDisk: false };
     }
-    // Also when a hook failed: the batch is on disk, and whoever acts on what it holds must hear of it.
+    if (operations.length > 0) {
+      const written = this.#writeBatch(operations);
+      const afterwards = this.#companions.map((companion) => attempt(() => companion(group)));
+      failure = await written;
+      if (failure !== null) return { failure, isOnDisk: false };
+      failure = await this.#finish(afterwards);
+    }
+    // Also when something after it failed: the batch is on disk, and whoever acts on what it holds must hear of it.
     for (const effect of group.effects) effect();
-    return failure;
+    return { failure, isOnDisk: true };
   }
 
   async #writeBatch(operations: Operation[]): Promise<RastroError | null> {
@@ -273,9 +245,9 @@ export class Store {
     }
   }
 
-  async #runHooks(): Promise<RastroError | null> {
+  async #finish(afterwards: readonly (() => Promise<void>)[]): Promise<RastroError | null> {
     try {
-      for (const hook of this.#hooks) await hook();
+      for (const step of afterwards) await step();
       return null;
     } catch (cause) {
       return this.#unusable("what belongs to a batch could not be written", cause);
@@ -332,8 +304,13 @@ export class Store {
   }
 }
 
-function settleAll(members: readonly Pick<Waiting, "settle">[], failure: Error | null): void {
-  for (const member of members) member.settle(failure);
+/** What was thrown is thrown by the step that was to be returned. */
+function attempt(begin: () => () => Promise<void>): () => Promise<void> {
+  try {
+    return begin();
+  } catch (thrown) {
+    return () => Promise.reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
+  }
 }
 
 async function checkFormat(database: Database, place: string): Promise<void> {

@@ -128,20 +128,63 @@ export function storeSuite(backend: Backend): void {
       expect(await rows()).toEqual({ k1: "a", k2: "b" });
     });
 
-    it("tells of one group before it stages the next", async () => {
-      const seen: string[] = [];
-      const first = set("k0", "x").then(async () => {
+    it("tells of one group before it writes the next", async () => {
+      const release = database.hold();
+      const told = set("k0", "x").then(async () => {
         for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
-        seen.push("first is told");
+        return database.batches.length;
       });
       await untilBatches(database, 1);
-      await Promise.all([first, store.write(() => seen.push("second is staged"))]);
-      expect(seen).toEqual(["first is told", "second is staged"]);
+      const next = set("k1", "y");
+      release();
+      expect(await told).toBe(1);
+      await next;
+      expect(database.batches).toHaveLength(2);
     });
 
+    it("runs the stages of the next group while one is written, on top of what that has", async () => {
+      const release = database.hold();
+      const counted = Promise.all(Array.from({ length: 300 }, () => store.write(countUp)));
+      const seen = await new Promise((resolve) => void store.write((tx) => resolve(tx.get(key("k1"))?.toString())));
+      expect(seen).toBe("300");
+      expect(database.batches).toHaveLength(1);
+      expect(await shown("k1")).toBeUndefined();
+      release();
+      await counted;
+      expect(await shown("k1")).toBe("300");
+    });
+
+    it.each(["not-written", "written"] as const)(
+      "rejects what was staged on top of a batch that was %s and failed",
+      async (fault) => {
+        const release = database.hold();
+        database.faults.push(fault);
+        const effects: string[] = [];
+        const stages = Array.from({ length: 300 }, (_, n) =>
+          store.write((tx) => {
+            countUp(tx);
+            tx.onCommit(() => effects.push(String(n)));
+          }),
+        );
+        await someTurns();
+        release();
+        const outcomes = await Promise.allSettled(stages);
+        expect(outcomes.filter(({ status }) => status === "fulfilled")).toEqual([]);
+        expect(effects).toEqual([]);
+        await store.write(countUp);
+        // The first group had 256 of them.
+        expect(await shown("k1")).toBe(fault === "written" ? "257" : "1");
+      },
+    );
+
     it("ends a group at 256 stages and at 4 MiB", async () => {
-      await Promise.all(Array.from({ length: 600 }, (_, index) => set(`k${index}`, "x")));
-      expect(database.batches.map((batch) => batch.length)).toEqual([256, 256, 88]);
+      const release = database.hold();
+      const all = Array.from({ length: 600 }, (_, index) => set(`k${index}`, "x"));
+      await someTurns();
+      release();
+      await Promise.all(all);
+      expect(database.batches.slice(0, 2).map((batch) => batch.length)).toEqual([256, 256]);
+      expect(database.batches.flat()).toHaveLength(600);
       database.batches.length = 0;
       const large = Buffer.alloc(1024 * 1024);
       await Promise.all(Array.from({ length: 6 }, (_, index) => store.write((tx) => tx.put(key(`k${index}`), large))));
@@ -191,7 +234,7 @@ export function storeSuite(backend: Backend): void {
 
     it("runs hooks after each batch and before its writes resolve", async () => {
       const seen: string[] = [];
-      store.afterCommit(async () => void seen.push(`hook ${await shown("k1")}`));
+      store.withEachBatch(() => async () => void seen.push(`hook ${await shown("k1")}`));
       await set("k1", "a").then(() => seen.push("resolved"));
       await store.write(() => undefined);
       expect(seen).toEqual(["hook a", "resolved"]);
@@ -200,7 +243,7 @@ export function storeSuite(backend: Backend): void {
     it("rejects the writes of a group whose hook fails, and runs their effects: they are on disk", async () => {
       let fails = true;
       const seen: string[] = [];
-      store.afterCommit(() => (fails ? Promise.reject(new Error("no space")) : Promise.resolve()));
+      store.withEachBatch(() => () => (fails ? Promise.reject(new Error("no space")) : Promise.resolve()));
       const write = store.write((tx) => {
         tx.put(key("k1"), key("a"));
         tx.onCommit(() => seen.push("k1"));
@@ -215,7 +258,7 @@ export function storeSuite(backend: Backend): void {
     it.each(["not-written", "written"] as const)("goes on after a batch that was %s and failed", async (fault) => {
       await set("k0", "kept");
       let hooked = 0;
-      store.afterCommit(async () => void (hooked += 1));
+      store.withEachBatch(() => async () => void (hooked += 1));
       database.faults.push(fault);
       const outcomes = await Promise.allSettled([set("k1", "a"), set("k2", "b")]);
       expect(outcomes.map((outcome) => outcome.status)).toEqual(["rejected", "rejected"]);
@@ -314,6 +357,11 @@ function play(tx: Tx, prefix: string, step: Step): void {
   if (step.fails) throw new Error("this stage fails");
 }
 
+/** Raises the number that is kept under k1. */
+function countUp(tx: Tx): void {
+  tx.put(key("k1"), key(String(Number(tx.get(key("k1"))?.toString() ?? 0) + 1)));
+}
+
 function chunks<T>(list: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
     list.slice(index * size, (index + 1) * size),
@@ -322,6 +370,11 @@ function chunks<T>(list: readonly T[], size: number): T[][] {
 
 function key(text: string): Buffer {
   return Buffer.from(text);
+}
+
+/** As many as a full group needs that is staged while another one is written. */
+async function someTurns(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await nextTurn();
 }
 
 async function untilBatches(database: FaultyDatabase, count: number): Promise<void> {
