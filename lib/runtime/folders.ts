@@ -63,6 +63,7 @@ export function foldersOf(data: string) {
     /** Whom to trust of this plant (C2SP tlog-policy): to be kept elsewhere too. */
     trustPolicy: join(data, "audit", "tlog-policy"),
     headNote: (book: BookName) => join(data, book, "head.note"),
+    agents: join(data, "agents"),
     agent: (machine: string) => join(data, "agents", machine),
     agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),
     /** Whoever can read it may hand in entries at the agent's door; mode 0600. */

@@ -9,7 +9,7 @@ import type { Logger } from "../../lib/runtime/log.ts";
 import type { LogKeys } from "../../lib/runtime/log-keys.ts";
 import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
 import type { Backups } from "../../lib/storage/backup/backups.ts";
-import { backupHandlers } from "../../lib/storage/backup/handlers.ts";
+import { backedUpFirst, backupHandlers } from "../../lib/storage/backup/handlers.ts";
 import { recordRestored } from "../../lib/storage/backup/restored-book.ts";
 import { type BackupOptions, createServiceBackups } from "../../lib/storage/backup/service-backups.ts";
 import { Book } from "../../lib/storage/book.ts";
@@ -195,6 +195,7 @@ function handlersOf(
 ): Omit<Handlers<"audit">, keyof WitnessHandlers> {
   const { book, verification } = parts;
   const { personKeys, newId, logKeys, self } = o;
+  const keys = backedUpFirst(logKeys, parts.backups, "audit");
   const queries = bookQueries(book, { keyOf: keysOf(o.principals) });
   const words = createWords({ nameOf: (sub) => nameOf(o.principals, sub), readReason: createReasonReader(personKeys) });
   const onUntold = (error: unknown) => o.log.error({ err: error }, "an export could not be put on record");
@@ -203,7 +204,7 @@ function handlersOf(
     ...backupHandlers(parts.backups, "audit"),
     ...quarantineQueries({ store: o.store, book }),
     ...personRecordsHandler({ store: o.store, book }),
-    ...logQueries({ ...parts, keys: logKeys, personKeys, tell: parts.bookOwnAct, newId, now: self.now, tz: self.tz }),
+    ...logQueries({ ...parts, keys, personKeys, tell: parts.bookOwnAct, newId, now: self.now, tz: self.tz }),
     ...createShowHandlers({
       queries,
       words,

@@ -10,7 +10,7 @@ import type { Logger } from "../../lib/runtime/log.ts";
 import type { LogKeys } from "../../lib/runtime/log-keys.ts";
 import { recordRefusals, type RefusedMessage } from "../../lib/runtime/refusal-event.ts";
 import type { Backups } from "../../lib/storage/backup/backups.ts";
-import { backupHandlers } from "../../lib/storage/backup/handlers.ts";
+import { backedUpFirst, backupHandlers } from "../../lib/storage/backup/handlers.ts";
 import { lastRestoration, recordRestored } from "../../lib/storage/backup/restored-book.ts";
 import { type BackupOptions, createServiceBackups } from "../../lib/storage/backup/service-backups.ts";
 import { Book } from "../../lib/storage/book.ts";
@@ -207,6 +207,7 @@ function handlersOf(
   backups: Backups,
 ): Omit<Handlers<"production">, keyof WitnessedHandlers> {
   const { store, principals, personKeys, self, sign, newId } = o;
+  const keys = backedUpFirst(o.logKeys, backups, "production");
   const views = openViews(store);
   const keyOf = keysOf(principals);
   const readReason = createReasonReader(personKeys);
@@ -217,7 +218,7 @@ function handlersOf(
     ...backupHandlers(backups, "production"),
     ...quarantineQueries({ store, book }),
     ...personRecordsHandler({ store, book }),
-    ...logQueries({ book, checkpoints, keys: o.logKeys, personKeys, tell, newId, now: self.now, tz: self.tz }),
+    ...logQueries({ book, checkpoints, keys, personKeys, tell, newId, now: self.now, tz: self.tz }),
     ...takeAway({ store, book, names: principals, words, self, tell, onUntold }),
     ...createReads({ views, book, names: principals, readReason }),
     ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),

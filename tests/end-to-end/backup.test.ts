@@ -1,13 +1,18 @@
-import { rm, writeFile } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 as newId } from "uuid";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { BackupReport, BackupRow } from "../../lib/contracts/backup.ts";
 import type { BookName } from "../../lib/contracts/names.ts";
+import { openLink } from "../../lib/messaging/link.ts";
+import { createRequester } from "../../lib/messaging/request-client.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { Store } from "../../lib/storage/store.ts";
+import { originHash } from "../../lib/witness/log-notes.ts";
 import { rastro } from "../support/cli.ts";
+import { SILENT } from "../support/silent.ts";
 import { type Plant, startPlant } from "../support/plant.ts";
 
 /*
@@ -41,6 +46,7 @@ describe("a book that is lost and restored from yesterday's backup", () => {
     expect(listed.map(({ name }) => name).toSorted()).toEqual(reports.map(({ name }) => name).toSorted());
     expect((await cli("backup", "verify", "production")).stdout).toContain("The backup is whole.");
     await makeEntries(50);
+    await vi.waitFor(witnessHasSeenAll, { timeout: 20_000, interval: 100 });
   });
 
   it("refuses to restore while it runs, and what is older than the head note", { timeout: 60_000 }, async () => {
@@ -56,13 +62,15 @@ describe("a book that is lost and restored from yesterday's backup", () => {
     expect(unsaid).toMatchObject({ code: 2 });
   });
 
-  it("knows from a checkpoint that somebody else kept", { timeout: 30_000 }, async () => {
+  it("knows from a witness, and from a checkpoint that somebody else kept", { timeout: 30_000 }, async () => {
     await rm(plant.folders.headNote("production"));
+    const unseen = await cli("backup", "restore", "production");
+    expect(unseen.stderr).toContain("the witness ipc-07 knows of 100 records");
     const { id } = await readPlant(plant.folders.data);
     const file = join(plant.folders.data, "witnessed.note");
-    await writeFile(file, `${id}/production\n99\n${Buffer.alloc(32).toString("base64")}\n`);
+    await writeFile(file, `${id}/production\n1000\n${Buffer.alloc(32).toString("base64")}\n`);
     const older = await cli("backup", "restore", "production", "--witnessed", file);
-    expect(older.stderr).toContain("the checkpoint in witnessed.note knows of 99 records");
+    expect(older.stderr).toContain("the checkpoint in witnessed.note knows of 1000 records");
   });
 
   it("has every entry once when the machine has sent again what it kept", { timeout: 90_000 }, async () => {
@@ -77,6 +85,7 @@ describe("a book that is lost and restored from yesterday's backup", () => {
     await processes.broker.start();
     await Promise.all([processes.audit.start(), processes.production.start(), processes.fleet.start()]);
     await processes["edge-agent"].start();
+    await acceptLoss();
     await vi.waitFor(async () => expect(await totals()).toMatchObject({ entries: 100 }), {
       timeout: 30_000,
       interval: 200,
@@ -112,6 +121,25 @@ describe("a book that is lost and restored from yesterday's backup", () => {
       },
       { timeout: 20_000, interval: 50 },
     );
+  }
+
+  /** A book of which a witness has seen more takes no records until an administrator lets it go on. */
+  async function acceptLoss(): Promise<void> {
+    const session = await plant.signInLocal();
+    const url = plant.settings.brokerUrl;
+    const link = openLink({ url, name: session.user, password: () => session.token, log: SILENT, random: randomBytes });
+    const { user, session: segment } = session;
+    const asker = createRequester({ link, user, session: segment, newId, now: Date.now });
+    const reason = { code: "OTHER" as const, text: "The disk of the hub was lost" };
+    const accept = () => asker.call("audit", "accept-loss", { event: newId(), book: "production", reason });
+    await vi.waitFor(accept, { timeout: 30_000, interval: 200 });
+    await link.close();
+  }
+
+  async function witnessHasSeenAll(): Promise<void> {
+    const { id } = await readPlant(plant.folders.data);
+    const file = join(plant.folders.agentWitness("ipc-07"), `${originHash(`${id}/production`)}.note`);
+    expect(await readFile(file, "utf8")).toContain("/production\n100\n");
   }
 
   async function totals(): Promise<unknown> {

@@ -29,7 +29,9 @@ describe("rotating a log's key on a hub", () => {
     const store = await Store.openFolder(join(data, "store"));
     const parts = await joinAsService(hub, await hub.addService("audit"), store);
     const logKeys = await openLogKeys({ folders: foldersOf(data), book: "audit", plant: hub.plant });
-    const audit = await startAudit({ ...parts, logKeys, headNote: join(data, "head.note"), verifyAt: "02:00" });
+    const backups = { ...parts.backups, folder: join(data, "backups") };
+    const headNote = join(data, "head.note");
+    const audit = await startAudit({ ...parts, logKeys, headNote, backups, verifyAt: "02:00" });
     undo.push(
       () => store.close(),
       () => parts.link.close(),
@@ -64,6 +66,11 @@ describe("rotating a log's key on a hub", () => {
 
     const during = await admin.call("audit", "book-rotate-key", { step: "rotate", reason });
     expect(during.keys).toHaveLength(2);
+    const saved = await admin.call("audit", "backup-list", {});
+    expect(saved.map(({ header }) => header?.why)).toEqual(["before-key-rotation"]);
+    expect(parseCheckpoint(saved[0]?.header?.checkpoint ?? "").head.size).toBeLessThanOrEqual(
+      saved[0]?.header?.size ?? 0,
+    );
     expect(during.keys[1]).toBe(before.keys[0]);
     await published(during.keys, 2);
 

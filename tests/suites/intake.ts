@@ -96,6 +96,24 @@ export function intakeSuite(backend: Backend): void {
       }
     });
 
+    it("knows what an outbox that was restored tells again under a new epoch, and goes on from there", async () => {
+      const first = await send(range(1, 3).map((dseq) => eventOf(machine, EPOCH, dseq)));
+      const renewed = (dseq: number) => eventOf(machine, OTHER_EPOCH, dseq);
+      const again = await send([renewed(1), renewed(2)], { epoch: OTHER_EPOCH });
+      expect(again.receipts).toEqual(first.receipts.slice(0, 2));
+      const next = await send([renewed(3), renewed(4)], { epoch: OTHER_EPOCH });
+      expect(next).not.toHaveProperty("resend");
+      expect(next.receipts.map(({ status, seq }) => [status, seq])).toEqual([
+        ["booked", 2],
+        ["booked", 3],
+      ]);
+      // What differs in more than its place is another event.
+      const other = await send([eventOf(machine, OTHER_EPOCH, 5, { id: idOf(1), payload: { good: 9 } })], {
+        epoch: OTHER_EPOCH,
+      });
+      expect(other.receipts[0]).toMatchObject({ status: "quarantined", code: "id_conflict" });
+    });
+
     it("knows what is due next from whom, also after a restart", async () => {
       const second = "f000000000000002";
       await send([eventOf(machine, EPOCH, 1), eventOf(machine, EPOCH, 2)]);

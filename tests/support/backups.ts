@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { BackupOptions } from "../../lib/storage/backup/service-backups.ts";
 
-/** For tests that make no backups. */
+/** For tests that make no backups: the folder is never made. */
 export const NO_BACKUPS: BackupOptions = {
   plant: "plant-test",
   folder: join(tmpdir(), "rastro-test-without-backups"),

@@ -6,12 +6,17 @@ import type { Terminal } from "../client/terminal.ts";
 
 export type RotateKeyOptions = { book: string; retire?: true; reason: string };
 
+/** The book is backed up first, which takes a while where it is large. Services take requests of at most 10 minutes ahead. */
+const TIMEOUT_MS = 9.5 * 60_000;
+
 export async function runRotateKey(terminal: Terminal, options: RotateKeyOptions): Promise<Outcome> {
   const book = parseValue(BookName, options.book, "--book");
   const reason = parseValue(Justification, { code: "OTHER", text: options.reason }, "--reason");
   const step = options.retire === true ? "retire" : "rotate";
   const { withHub } = await import("../client/session.ts");
-  const { keys } = await withHub(terminal.env, (hub) => hub.call(book, "book-rotate-key", { step, reason }));
+  const { keys } = await withHub(terminal.env, (hub) =>
+    hub.call(book, "book-rotate-key", { step, reason }, { timeoutMs: TIMEOUT_MS }),
+  );
   return { data: { book, keys }, text: textOf(book, keys) };
 }
 

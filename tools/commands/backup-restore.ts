@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { v7 } from "uuid";
 import manifest from "../../package.json" with { type: "json" };
 import { BackupName, StoreName } from "../../lib/contracts/backup.ts";
@@ -16,6 +16,7 @@ import { leaveMark, readMark } from "../../lib/runtime/restored.ts";
 import { backupsIn, requireBackup } from "../../lib/storage/backup/folder.ts";
 import type { KnownHead } from "../../lib/storage/backup/known.ts";
 import { type Restored, restoreBackup, type RestorePlace } from "../../lib/storage/backup/restore.ts";
+import { originHash } from "../../lib/witness/log-notes.ts";
 import { type LocalPlace, localPlace } from "../backup/places.ts";
 import { whileStopped } from "../backup/stopped.ts";
 import type { Outcome } from "../client/outcome.ts";
@@ -41,7 +42,7 @@ export async function runRestore(
   const witnessed = await witnessedHead(place, given.options.witnessed);
   const restored = await whileStopped(place, async () => {
     const file = await backupOf(place, given.which);
-    const known = [...witnessed, ...(await cutOffHead(place))];
+    const known = [...witnessed, ...(await witnessesHere(place)), ...(await cutOffHead(place))];
     return restore(terminal, place, { file, known, reason, olderFor });
   });
   return { data: restored, text: textOf(place, restored) };
@@ -119,6 +120,19 @@ async function witnessedHead({ book }: LocalPlace, file: string | undefined): Pr
   if (note.origin !== book?.origin)
     throw usageError("--witnessed", `a checkpoint of ${note.origin}`, `one of ${book?.origin ?? "a book"}`);
   return [{ size: note.size, root: note.root, by: `the checkpoint in ${basename(file)}` }];
+}
+
+/** What the agents of this computer have cosigned last, as witnesses. What cannot be read says nothing. */
+async function witnessesHere({ book, folders }: LocalPlace): Promise<KnownHead[]> {
+  if (book === null) return [];
+  const machines = await readdir(folders.agents).catch(() => []);
+  const heads = machines.map(async (machine): Promise<KnownHead[]> => {
+    const note = await readNote(join(folders.agentWitness(machine), `${originHash(book.origin)}.note`)).catch(
+      () => null,
+    );
+    return note === null ? [] : [{ size: note.size, root: note.root, by: `the witness ${machine}` }];
+  });
+  return (await Promise.all(heads)).flat();
 }
 
 async function readNote(file: string): Promise<HeadNote> {

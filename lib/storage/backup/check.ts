@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import type { BackupFault, BackupHeader, BackupReport } from "../../contracts/backup.ts";
 import { RastroError } from "../../contracts/errors.ts";
+import { parseCheckpoint, type TreeHead } from "../../ledger/checkpoint.ts";
 import { leafHash } from "../../ledger/hash.ts";
 import { appendLeaf, EMPTY_RANGE, type Range, rootOf } from "../../ledger/tree.ts";
 import { decodeHead } from "../head-state.ts";
@@ -44,7 +45,10 @@ export async function checkBackup(file: string, o: CheckOptions = {}): Promise<C
   try {
     for await (const part of readBackup(file)) {
       if (part.part === "fault") found.add(part.fault);
-      if (part.part === "header") header = part.header;
+      if (part.part === "header") {
+        header = part.header;
+        content.wantCheckpoint(header.checkpoint);
+      }
       if (part.part === "end") end = part;
       if (part.part !== "rows") continue;
       for (const [key, value] of part.rows) content.take(key, value);
@@ -91,7 +95,8 @@ class Findings {
 /** What the rows say together, in constant memory: they come in the order of their keys. */
 class ContentCheck {
   readonly roots = new Map<number, Buffer>();
-  readonly #wanted: ReadonlySet<number>;
+  readonly #wanted: Set<number>;
+  #signed: Pick<TreeHead, "size" | "root"> | null = null;
   #previous: Buffer | null = null;
   #disorder: string | null = null;
   #head: Buffer | undefined;
@@ -101,6 +106,17 @@ class ContentCheck {
 
   constructor(wanted: readonly number[]) {
     this.#wanted = new Set(wanted);
+  }
+
+  /** The checkpoint that the header carries has to be one of these records. */
+  wantCheckpoint(note: string | null): void {
+    if (note === null) return;
+    try {
+      this.#signed = parseCheckpoint(note).head;
+      this.#wanted.add(this.#signed.size);
+    } catch {
+      this.#disorder ??= "the checkpoint in the header does not read as one";
+    }
   }
 
   get records(): number {
@@ -130,6 +146,12 @@ class ContentCheck {
       yield `the header says ${header.size} records with root ${header.root}, the book's head ${head.range.size} with ${inStore}`;
     yield* disagreement("records", this.#byRecords, header);
     yield* disagreement("leaves of the tree", this.#byLeaves, header);
+    if (this.#signed !== null && !this.#isHead(this.#signed))
+      yield `the checkpoint over ${this.#signed.size} records has another root than these records`;
+  }
+
+  #isHead({ size, root }: Pick<TreeHead, "size" | "root">): boolean {
+    return size === 0 || (this.roots.get(size)?.equals(root) ?? false);
   }
 
   #takeRecord(seq: number, bytes: Buffer): void {

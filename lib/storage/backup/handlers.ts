@@ -14,3 +14,16 @@ export function backupHandlers(backups: Backups, store: StoreName) {
       backups.verify(store, name, report),
   };
 }
+
+/** Keys that are changed only once the store beside them is backed up: a change that goes wrong can be undone. */
+export function backedUpFirst<K extends { rotate: () => Promise<unknown> }>(
+  keys: K,
+  backups: Pick<Backups, "create">,
+  store: StoreName,
+): K {
+  const rotate = async () => {
+    await backups.create(store, "before-key-rotation", null);
+    return keys.rotate();
+  };
+  return { ...keys, rotate };
+}

@@ -141,6 +141,28 @@ describe("an outbox sender", () => {
     expect(ranges(link).at(-1)).toBe("57-66");
   });
 
+  it("asks with its newest event what a receiver lacks, with each connection and until there is a receipt", async () => {
+    const { link, timers, sender } = bench({ staged: 20 });
+    await settled();
+    answer(link, 1, 20);
+    await settled();
+    link.down();
+    link.up();
+    await settled();
+    expect(ranges(link).slice(2)).toEqual(["20-20"]);
+    timers.next();
+    await settled();
+    expect(ranges(link).slice(3)).toEqual(["20-20"]);
+    // A receiver that was restored to its first ten.
+    answer(link, 1, 0, 11);
+    await settled();
+    expect(ranges(link).slice(4)).toEqual(["11-20"]);
+    answer(link, 11, 20);
+    await settled();
+    expect(sender.state()).toMatchObject({ inFlight: 0, lastError: null });
+    expect(timers.pending()).toEqual([]);
+  });
+
   it("honours the first of several askings for the same range", async () => {
     const { link, sender } = bench({ staged: 40 });
     await settled();
