@@ -1,10 +1,10 @@
-import { addLogCommands } from "./audit-log.ts";
+import { addCheckpointCommands, addLogCommands } from "./audit-log.ts";
 import { addQuarantineCommands } from "./audit-quarantine.ts";
 import { addTakeAwayCommands } from "./audit-take-away.ts";
 import type { Groups } from "./groups.ts";
 import type { ShowOptions, TailOptions, VerifyOptions } from "./audit-run.ts";
 
-/** `audit tail|show|verify|rotate-key|quarantine|export|prove|keys`. */
+/** `audit tail|show|verify|rotate-key|checkpoint|accept-loss|quarantine|export|prove|keys`. */
 export function addAuditCommands({ program, act, terminal }: Groups): void {
   const audit = program.command("audit").description("the book of who did what, when and why; and whether it is whole");
 
@@ -33,6 +33,7 @@ export function addAuditCommands({ program, act, terminal }: Groups): void {
   act(verify, async (options: VerifyOptions) => (await import("./audit-run.ts")).runVerify(terminal, options));
 
   addLogCommands(audit, { act, terminal });
+  addCheckpointCommands(audit, { act, terminal });
   addQuarantineCommands(audit, { act, terminal });
   addTakeAwayCommands(audit, { act, terminal });
 }

@@ -1,10 +1,11 @@
 import type { Outcome } from "../client/outcome.ts";
 import type { Terminal } from "../client/terminal.ts";
 import type { Groups } from "./groups.ts";
+import { addWitnessMemberCommands } from "./witness-members.ts";
 
 type NoOptions = Record<string, never>;
 
-/** `witness` (which runs one), `witness show`. */
+/** `witness` (which runs one), `witness show`; and those that the plant's books ask. */
 export function addWitnessCommands({ program, act, terminal }: Groups): void {
   const witness = program
     .command("witness")
@@ -29,6 +30,8 @@ Example:
     .description("show this computer's own witness: its key, what it has cosigned of each log, its alarms")
     .addHelpText("after", "\nExample:\n  rastro witness show");
   act(show, (_options: NoOptions) => work().then(({ showWitness }) => showWitness(terminal)));
+
+  addWitnessMemberCommands(witness, { act, terminal });
 }
 
 function work(): Promise<{

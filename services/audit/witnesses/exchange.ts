@@ -88,6 +88,8 @@ async function beyond(log: WitnessedLog, size: number): Promise<Outcome> {
 function judged(o: { checkpoint: Checkpoint; key: VerifierKey }, { status, body }: Answer, old: number): Outcome {
   const { checkpoint, key } = o;
   if (status === 422) return { kind: "conflict", checkpoint, old, why: sentence(body) };
+  // It says itself that it cannot say: its disk, or too much at once.
+  if (status >= 500) return { kind: "away", why: `it answers ${status}: ${sentence(body)}` };
   if (status !== 200) return { kind: "refused", status, why: sentence(body) };
   const own = linesOf(body).filter(({ name, keyId }) => name === key.name && keyId === key.keyId);
   const time = cosignedAt({ text: checkpoint.note.text, signatures: own }, key);

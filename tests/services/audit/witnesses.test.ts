@@ -1,19 +1,27 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { EventDraft } from "../../../lib/contracts/events.ts";
 import type { BookName } from "../../../lib/contracts/names.ts";
+import { topics } from "../../../lib/contracts/topics.ts";
 import { cosignersOf, parseCheckpoint } from "../../../lib/ledger/checkpoint.ts";
 import { judgeCheckpoint, parsePolicy } from "../../../lib/ledger/policy.ts";
+import { formatVerifierKey } from "../../../lib/ledger/signed-note.ts";
 import type { LedgerRecord } from "../../../lib/ledger/record.ts";
+import { Book } from "../../../lib/storage/book.ts";
+import { bookOwnEvent } from "../../../lib/storage/own-event.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { type Audit, startAudit } from "../../../services/audit/start-audit.ts";
 import type { WitnessingSettings } from "../../../services/audit/witnesses/witnessing.ts";
 import { type Production, startProduction } from "../../../services/production/start-production.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
-import { joinAsWitness } from "../../support/witness.ts";
+import { logKeysOf } from "../../support/log-keys.ts";
+import { joinAsWitness, witnessOf } from "../../support/witness.ts";
 import { witnessingOf } from "../../support/witnessing.ts";
 import { joinAsPerson, joinAsService } from "../join-hub.ts";
 
@@ -25,6 +33,12 @@ const HUB_HOST = "0".repeat(64);
 const hostOf = (digit: number) => String(digit).repeat(64);
 const reason = { code: "OTHER" as const, text: "agreed with the plant manager" };
 const WAIT = { timeout: 10_000, interval: 50 };
+
+/** What was closed within a test is not closed again at its end. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | null = null;
+  return () => (done ??= work());
+}
 
 describe("the witnesses of both books", () => {
   let hub: TestHub;
@@ -52,13 +66,11 @@ describe("the witnesses of both books", () => {
     const parts = await joinAsService(hub, keyed.audit, store);
     const witnessing = witnessingOf({ policyFile: join(folder, "tlog-policy"), ...o });
     const audit = await startAudit({ ...parts, witnessing, headNote: join(folder, "head.note"), verifyAt: "02:00" });
-    let closed: Promise<void> | null = null;
-    const close = () =>
-      (closed ??= (async () => {
-        await audit.close();
-        await parts.link.close();
-        await store.close();
-      })());
+    const close = once(async () => {
+      await audit.close();
+      await parts.link.close();
+      await store.close();
+    });
     running = { audit, close };
     undo.push(close);
     return audit;
@@ -68,12 +80,13 @@ describe("the witnesses of both books", () => {
     const store = await Store.inMemory();
     const parts = await joinAsService(hub, keyed.production, store);
     const production = await startProduction(parts);
-    undo.push(async () => {
+    const close = once(async () => {
       await production.close();
       await parts.link.close();
       await store.close();
     });
-    return production;
+    undo.push(close);
+    return { ...production, close };
   }
 
   async function witness(name: string, host: string | null) {
@@ -200,5 +213,113 @@ describe("the witnesses of both books", () => {
       text: reason.text,
       record: { event: { payload: { book: "audit", size: left } } },
     });
+  });
+
+  it("tells both notes of a contradiction: the one that a witness cosigned, and the one that it was asked for", async () => {
+    await begin();
+    const one = await witness("ipc-01", hostOf(1));
+    await one.online(true);
+    await one.offer();
+    await vi.waitFor(async () => expect(await cosigners("audit", [one.key])).toBe(1), WAIT);
+    await running.close();
+    await cp(join(folder, "audit"), join(folder, "other"), { recursive: true });
+    await cp(join(folder, "head.note"), join(folder, "other.note"));
+    await begin();
+    await hub.addMachine("press-01");
+    await vi.waitFor(async () => expect(await rowsOf("machine.added")).toHaveLength(2), WAIT);
+    const { size } = running.audit.book.head();
+    await vi.waitFor(() => expect(one.size("audit")).toBeGreaterThanOrEqual(size), WAIT);
+    const cosigned = one.size("audit") ?? 0;
+    await running.close();
+
+    await putOther(cosigned + 2);
+    const audit = await begin();
+    const [conflict] = await vi.waitUntil(() => {
+      const open = audit.witnessing.troubles.open("witness.conflict");
+      return open.some(({ notes }) => notes?.held) && open;
+    }, WAIT);
+    const held = parseCheckpoint(conflict?.notes?.held ?? "");
+    const offered = parseCheckpoint(conflict?.notes?.offered ?? "");
+    expect(held.head.size).toBe(cosigned);
+    expect(offered.head.size).toBeGreaterThanOrEqual(cosigned + 2);
+    expect(audit.checks["book"]?.()).toBe(true);
+
+    await one.link.publish(topics.witnessAlarm("ipc-01", "audit"), "", { qos: 1, retain: true });
+    await vi.waitFor(async () => expect(await rowsOf("witness.conflict-ended")).toHaveLength(1), WAIT);
+  });
+
+  /** Puts the copy in the place of the book, and lets it go on by itself to so many records. */
+  async function putOther(size: number): Promise<void> {
+    await rm(join(folder, "audit"), { recursive: true });
+    await cp(join(folder, "other"), join(folder, "audit"), { recursive: true });
+    await cp(join(folder, "other.note"), join(folder, "head.note"));
+    const store = await Store.openFolder(join(folder, "audit"));
+    const logKeys = logKeysOf(`${hub.plant}/audit`);
+    const headNote = join(folder, "head.note");
+    const book = await Book.open({ store, name: "audit", origin: logKeys.origin, signer: logKeys, headNote });
+    const self = { name: "audit", app: "audit@test", sign: null, key: "", tz: "UTC", now: Date.now };
+    while (book.head().size < size) {
+      await store.write((tx) => {
+        const told = { type: "agent.started" as const, obj: { kind: "machine", key: "ipc-09" }, payload: {} };
+        const recv = new Date().toISOString();
+        bookOwnEvent({ book, self, newId: v7 }, tx, recv, { result: "booked", code: null }, told);
+      });
+    }
+    await book.close();
+    await store.close();
+  }
+
+  it("stops production's book too, and lets it go on once the loss is accepted", async () => {
+    await begin();
+    const first = await beginProduction();
+    const fields = { machine: "press-01", lot: "L-1", good: 5 };
+    const entry = () => ({ id: v7(), at: new Date().toISOString(), tz: "UTC", fields });
+    await hub.addMachine("press-01");
+    await vi.waitFor(() => admin.call("production", "entry-add", entry()), WAIT);
+    await vi.waitFor(async () => expect((await list()).books[1]?.size).toBe(1), WAIT);
+    await first.close();
+
+    const second = await beginProduction();
+    await vi.waitFor(
+      () => expect(second.checks["book"]?.()).toMatch(/has 0 records and the audit service has seen 1/),
+      WAIT,
+    );
+    await expect(admin.call("production", "entry-add", entry())).rejects.toMatchObject({ code: "book_behind" });
+    await vi.waitFor(async () => expect(await rowsOf("witness.log-behind")).toHaveLength(1), WAIT);
+
+    await admin.call("audit", "accept-loss", { event: v7(), book: "production", reason });
+    expect(second.checks["book"]?.()).toBe(true);
+    await vi.waitFor(async () => expect(await rowsOf("witness.log-caught-up")).toHaveLength(1), WAIT);
+    await admin.call("production", "entry-add", entry());
+    await expect(admin.call("audit", "accept-loss", { event: v7(), book: "production", reason })).rejects.toMatchObject(
+      {
+        code: "not_behind",
+      },
+    );
+  });
+
+  it("asks a witness with an address over HTTP, and tells what it refuses", async () => {
+    await begin();
+    const office = witnessOf("office.example/w1", hub.plant);
+    let refusing = false;
+    const paths: string[] = [];
+    const server = createServer(async (request, response) => {
+      paths.push(`${request.method} ${request.url}`);
+      const { status, body } = refusing ? { status: 403, body: "no\n" } : office.answer(await text(request));
+      response.writeHead(status).end(body);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    undo.push(async () => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/log`;
+    const vkey = formatVerifierKey(office.key);
+    await admin.call("audit", "witness-add", { event: v7(), name: "office", vkey, url, reason });
+    await vi.waitFor(async () => expect(await cosigners("audit", [office.key])).toBe(1), WAIT);
+    expect(new Set(paths)).toEqual(new Set(["POST /log/add-checkpoint"]));
+
+    refusing = true;
+    await hub.addMachine("press-01");
+    await vi.waitFor(async () => expect(await rowsOf("witness.refused")).toHaveLength(1), WAIT);
+    refusing = false;
+    await vi.waitFor(async () => expect(await rowsOf("witness.refusal-ended")).toHaveLength(1), WAIT);
   });
 });
