@@ -41,8 +41,15 @@ export type Plant = {
   remove(): Promise<void>;
 };
 
-/** @param folder - a data folder that is there already; a new one unless given. */
-export async function startPlant(machine = "ipc-07", folder?: string): Promise<Plant> {
+/**
+ * @param folder - a data folder that is there already; a new one unless given.
+ * @param more - settings besides those that every test has.
+ */
+export async function startPlant(
+  machine = "ipc-07",
+  folder?: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Plant> {
   const data = folder ?? (await mkdtemp(join(tmpdir(), "rastro-plant-")));
   const environment = {
     PATH: process.env["PATH"],
@@ -54,6 +61,7 @@ export async function startPlant(machine = "ipc-07", folder?: string): Promise<P
     RASTRO_MACHINE: machine,
     RASTRO_TZ: "America/Sao_Paulo",
     RASTRO_ADMIN_PASSWORD: "a long enough password",
+    ...more,
   };
   const settings = readSettings(environment);
   await prepare({ settings, log: SILENT, now: Date.now, random: randomBytes });

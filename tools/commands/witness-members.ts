@@ -12,7 +12,7 @@ export function addWitnessMemberCommands(witness: Command, { act, terminal }: Om
       "who witnesses the plant's books, whether each counts, and what it cosigned last; exit code 1 on trouble",
     )
     .addHelpText("after", "\nExample:\n  rastro witness list");
-  act(list, async (_options: NoOptions) => (await work()).runList(terminal));
+  act(list, async (_options: NoOptions) => (await import("./witness-members-run.ts")).runList(terminal));
 
   const add = witness
     .command("add")
@@ -26,7 +26,7 @@ export function addWitnessMemberCommands(witness: Command, { act, terminal }: Om
       '\nExamples:\n  rastro witness add ipc-07 --reason "checked on the spot"\n  rastro witness add office example.org/w1+f6a2a9c2+BA… --url https://witness.example.org --reason "our lawyer\'s office"',
     );
   act(add, async (name: string, vkey: string | undefined, options: AddOptions) =>
-    (await work()).runAdd(terminal, name, vkey, options),
+    (await import("./witness-members-run.ts")).runAdd(terminal, name, vkey, options),
   );
 
   const remove = witness
@@ -35,16 +35,16 @@ export function addWitnessMemberCommands(witness: Command, { act, terminal }: Om
     .description("take a witness out; it comes back only by rastro witness add; administrators only")
     .requiredOption("--reason <text>", "why, in at least 10 characters; it is kept in the audit book")
     .addHelpText("after", '\nExample:\n  rastro witness remove ipc-07 --reason "the machine was stolen"');
-  act(remove, async (name: string, options: RemoveOptions) => (await work()).runRemove(terminal, name, options));
+  act(remove, async (name: string, options: RemoveOptions) =>
+    (await import("./witness-members-run.ts")).runRemove(terminal, name, options),
+  );
 
   const policy = witness
     .command("policy")
     .description("the plant's trust policy (C2SP tlog-policy): logs, witnesses, quorum; keep a copy elsewhere")
     .option("-o, --out <file>", "write it to a file")
     .addHelpText("after", "\nExample:\n  rastro witness policy -o plant.policy");
-  act(policy, async (options: PolicyOptions) => (await work()).runPolicy(terminal, options));
-}
-
-function work(): Promise<typeof import("./witness-members-run.ts")> {
-  return import("./witness-members-run.ts");
+  act(policy, async (options: PolicyOptions) =>
+    (await import("./witness-members-run.ts")).runPolicy(terminal, options),
+  );
 }

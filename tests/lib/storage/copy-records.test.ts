@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Book } from "../../../lib/storage/book.ts";
+import type { Book } from "../../../lib/storage/book.ts";
 import { copyRecords } from "../../../lib/storage/copy-records.ts";
 import { keys } from "../../../lib/storage/keys.ts";
 import { Store } from "../../../lib/storage/store.ts";

@@ -1,5 +1,5 @@
 import { cp, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -303,11 +303,12 @@ describe("the witnesses of both books", () => {
     const office = witnessOf("office.example/w1", hub.plant);
     let refusing = false;
     const paths: string[] = [];
-    const server = createServer(async (request, response) => {
+    const serve = async (request: IncomingMessage, response: ServerResponse) => {
       paths.push(`${request.method} ${request.url}`);
       const { status, body } = refusing ? { status: 403, body: "no\n" } : office.answer(await text(request));
       response.writeHead(status).end(body);
-    });
+    };
+    const server = createServer((request, response) => void serve(request, response));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     undo.push(async () => server.close());
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/log`;
