@@ -12,14 +12,15 @@ import { openBook } from "./large-book.ts";
  * memory is nobody else's. The order comes as arguments, the answer is one line of JSON.
  */
 
-/** Rows that the floor reads in one go. */
+/** What the floor reads in one go. */
 const ROWS_AT_ONCE = 1000;
+const BYTES_AT_ONCE = 1024 * 1024;
 
 export type Job = "verify" | "rehash" | "prove" | "export" | "check";
 /** `perSecond` counts records or proofs; `peakMiB` is the most memory that the process ever had. */
 export type Answer = { perSecond: number; p50Ms: number; p99Ms: number; peakMiB: number };
 
-const [job, folder, count] = process.argv.slice(2) as [Job, string, string];
+const [job, folder, threads, count] = process.argv.slice(2) as [Job, string, string, string];
 const JOBS: Record<Job, () => Promise<Omit<Answer, "peakMiB">>> = {
   verify,
   rehash,
@@ -35,7 +36,7 @@ process.stdout.write(`${JSON.stringify({ ...figures, peakMiB } satisfies Answer)
 async function verify() {
   const { book, close } = await openBook(folder);
   const begun = performance.now();
-  const report = await book.verify();
+  const report = await book.verify({ threads: Number(threads) });
   const ms = performance.now() - begun;
   await close();
   if (!report.ok) throw new Error(`the benchmark's book is not whole: ${JSON.stringify(report.damaged[0])}`);
@@ -46,7 +47,7 @@ async function verify() {
 async function rehash() {
   const database = await openLevel(join(folder, "store"));
   const begun = performance.now();
-  const iterator = database.iterator(RECORDS);
+  const iterator = database.iterator({ ...RECORDS, keys: false, highWaterMarkBytes: BYTES_AT_ONCE });
   let records = 0;
   for (let rows = await iterator.nextv(ROWS_AT_ONCE); rows.length > 0; rows = await iterator.nextv(ROWS_AT_ONCE)) {
     for (const [, bytes] of rows) leafHash(bytes);

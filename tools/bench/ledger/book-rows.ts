@@ -14,6 +14,8 @@ const TWO_CORES: Bound = { is: "at least", must: 1.6, aim: 1.9 };
 const PROOF_MS: Bound = { is: "at most", must: 5, aim: 1 };
 const MEMORY: Bound = { is: "at most", must: 1.2, aim: null };
 
+/** Cores that a verification is given beside the one that it has alone. */
+const CORES = 2;
 /** Proofs that are asked for in one round. */
 const PROOFS = 5000;
 
@@ -98,7 +100,8 @@ export async function memoryRows(o: Options & { small: string }): Promise<Compar
 }
 
 async function work(o: { folder: string; job: Job; core: number | null; pinned: boolean }): Promise<Answer> {
-  const args = [PROGRAM, o.job, o.folder, String(PROOFS)];
+  const threads = o.core === null ? CORES : 1;
+  const args = [PROGRAM, o.job, o.folder, String(threads), String(PROOFS)];
   const [program, ...rest] = onCore(o.pinned ? o.core : null, [process.execPath, ...args]);
   const { stdout } = await run(program, rest, { env: { PATH: process.env["PATH"] } });
   return JSON.parse(stdout) as Answer;
