@@ -94,7 +94,7 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
       "books/production/checkpoint",
       "books/production/rotations",
     ],
-    ["machines/+/events/production", "services/+/events/production"],
+    ["machines/+/events/production", "services/+/events/production", "services/standby/books/+"],
   ),
   audit: service(
     [

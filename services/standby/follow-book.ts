@@ -130,7 +130,8 @@ export function followBook(o: FollowOptions): Follower {
     rewound = null;
     if (noted === "diverged") return tellDivergence();
     if (isBehind(mirror)) behindSince ??= o.now();
-    refusal = o.policy === null ? null : judgeCheckpoint(o.policy, checkpoint).refusal;
+    // Who signs is known by the pinned keys: a policy's line for the log may be of before a change of key.
+    refusal = o.policy === null ? null : judgeCheckpoint({ ...o.policy, logs: [] }, checkpoint).refusal;
     if (refusal !== null) return;
     target = checkpoint;
     work.raise();
@@ -158,6 +159,7 @@ export function followBook(o: FollowOptions): Follower {
         if (mirror.divergence !== null) tellDivergence();
         return;
       }
+      if (counts.proofs === 0) log.info({ book: o.book, size: mark.head.size }, "the copy is proven");
       counts.proofs += 1;
       behindSince = isBehind(mirror) ? o.now() : null;
       changed();

@@ -23,7 +23,7 @@ import { Supervised } from "../support/supervised.ts";
 
 const BOOKS: readonly BookName[] = ["production", "audit"];
 
-/* A plant, and a standby with a data folder of its own, as on another computer; all of them real processes. */
+/* A plant, and a standby with a data folder of its own, as on another computer, over TLS; all of them real processes. */
 describe("a standby of a real plant", { timeout: 120_000 }, () => {
   let plant: Plant;
   let away: string;
@@ -53,7 +53,8 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
   /** As docs/standby.md has it. */
   async function join_() {
     const { publicKey } = (await run(environment, ["key"])) as { publicKey: string };
-    const { line } = (await run(plant.environment, ["add", publicKey])) as { line: string };
+    const url = `mqtts://localhost:${plant.settings.mqttsPort}`;
+    const { line } = (await run(plant.environment, ["add", publicKey, "--url", url])) as { line: string };
     await run(environment, ["join", line]);
   }
 
@@ -223,7 +224,7 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
     plant = await startPlant("ipc-07", plant.folders.data);
     await expectEverything(plant);
     // The plant of a test listens somewhere else at each start.
-    environment["RASTRO_BROKER_URL"] = plant.settings.brokerUrl;
+    environment["RASTRO_BROKER_URL"] = `mqtts://localhost:${plant.settings.mqttsPort}`;
     standby = newStandby();
     await standby.start();
     await book(3);

@@ -56,7 +56,7 @@ export async function startPlant(
     RASTRO_DATA: data,
     RASTRO_MQTT_PORT: String(await freePort()),
     RASTRO_WS_PORT: "0",
-    RASTRO_MQTTS_PORT: "0",
+    RASTRO_MQTTS_PORT: String(await freePort()),
     RASTRO_HTTP_PORT: String(await freePort()),
     RASTRO_MACHINE: machine,
     RASTRO_TZ: "America/Sao_Paulo",
