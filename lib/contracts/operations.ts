@@ -136,7 +136,12 @@ const bookOperations = {
     request: z.strictObject({ sub: z.union([PersonId, Segment]) }),
     response: PersonRecords,
   },
-  "book-verify": { profiles: AUDITORS, request: z.strictObject({}), response: VerifyReport },
+  "book-verify": {
+    profiles: AUDITORS,
+    /** `from`: the first record that has to be read; somewhat more may be. */
+    request: z.strictObject({ from: Count.default(0) }),
+    response: VerifyReport,
+  },
 } as const satisfies Record<string, Operation>;
 
 /** What every service answers about the backups of its own store. The hub's stores are backed up over the directory's HTTP. */

@@ -62,8 +62,8 @@ export type Settings = {
   witnesses: { automatic: boolean; rule: QuorumRule; quorumMs: number };
   /** IANA time zone of the place. */
   tz: string;
-  /** Wall time in `tz` at which the audit book is verified each night: "02:00". */
-  verifyAt: string;
+  /** When books are verified: whole at a wall time in `tz` ("02:00"), what is new at a minute of each hour; null for never. */
+  verify: { at: string | null; minute: number | null };
   backups: {
     /** Where backups go, one folder a store; those of the keys of people to a folder of their own. Absolute paths. */
     folder: string;
@@ -90,6 +90,8 @@ const PACKET_BOUND = `bytes from ${SMALLEST_PACKET_BOUND} to ${LARGEST_PACKET}`;
 
 const HOUR = 60 * 60_000;
 const MIB = 1024 * 1024;
+const timeOrOff = z.string().regex(/^(?:off|(?:[01]\d|2[0-3]):[0-5]\d)$/, "a time of day from 00:00 to 23:59, or off");
+
 const Variables = z.object({
   RASTRO_DATA: z.string().default("./data"),
   RASTRO_HOST: z.string().refine(isHost, "an address such as 127.0.0.1 or 0.0.0.0, or localhost").default("127.0.0.1"),
@@ -143,14 +145,12 @@ const Variables = z.object({
   RASTRO_WITNESS_QUORUM_SECONDS: whole("seconds", 1, 86_400).default(60),
   RASTRO_HOST_ID: z.string().max(128, "at most 128 characters").optional(),
   RASTRO_TZ: z.string().refine(isTimeZone, "an IANA time zone such as America/Sao_Paulo").optional(),
-  RASTRO_VERIFY_AT: z
+  RASTRO_VERIFY_AT: timeOrOff.default("02:00"),
+  RASTRO_VERIFY_MINUTE: z
     .string()
-    .regex(/^(?:[01]\d|2[0-3]):[0-5]\d$/, "a time of day from 00:00 to 23:59")
-    .default("02:00"),
-  RASTRO_BACKUP_AT: z
-    .string()
-    .regex(/^(?:off|(?:[01]\d|2[0-3]):[0-5]\d)$/, "a time of day from 00:00 to 23:59, or off")
-    .default("01:00"),
+    .regex(/^(?:off|[0-5]?\d)$/, "a minute from 0 to 59, or off")
+    .default("17"),
+  RASTRO_BACKUP_AT: timeOrOff.default("01:00"),
   RASTRO_BACKUP_FOLDER: z.string().optional(),
   RASTRO_BACKUP_KEYS_FOLDER: z.string().optional(),
   RASTRO_BACKUP_KEEP: whole("backups", 1, 10_000).default(30),
@@ -206,10 +206,17 @@ export function readSettings(environment: Environment): Settings {
       quorumMs: variables.RASTRO_WITNESS_QUORUM_SECONDS * 1000,
     },
     tz: variables.RASTRO_TZ ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
-    verifyAt: variables.RASTRO_VERIFY_AT,
+    verify: {
+      at: unlessOff(variables.RASTRO_VERIFY_AT),
+      minute: variables.RASTRO_VERIFY_MINUTE === "off" ? null : Number(variables.RASTRO_VERIFY_MINUTE),
+    },
     backups: backupsOf(variables),
     logLevel: variables.RASTRO_LOG_LEVEL,
   };
+}
+
+function unlessOff(text: string): string | null {
+  return text === "off" ? null : text;
 }
 
 function backupsOf(variables: z.infer<typeof Variables>): Settings["backups"] {
@@ -217,7 +224,7 @@ function backupsOf(variables: z.infer<typeof Variables>): Settings["backups"] {
   return {
     folder,
     keysFolder: resolve(variables.RASTRO_BACKUP_KEYS_FOLDER ?? join(folder, "people-keys")),
-    at: variables.RASTRO_BACKUP_AT === "off" ? null : variables.RASTRO_BACKUP_AT,
+    at: unlessOff(variables.RASTRO_BACKUP_AT),
     count: variables.RASTRO_BACKUP_KEEP,
     ageMs: variables.RASTRO_BACKUP_KEEP_DAYS * 24 * HOUR,
     keysAgeMs: variables.RASTRO_BACKUP_KEYS_KEEP_DAYS * 24 * HOUR,

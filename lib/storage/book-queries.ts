@@ -25,7 +25,7 @@ export function bookQueries(book: Book, o: { keyOf: (name: string) => Uint8Array
       return { head, records: readTail(book, first, limit) };
     },
     "book-range": async ({ from, limit }) => ({ head: book.head(), records: readRange(book, from, limit) }),
-    "book-verify": async () => book.verify(o),
+    "book-verify": async ({ from }) => book.verify({ ...o, from }),
   };
 }
 

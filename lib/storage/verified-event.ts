@@ -2,7 +2,7 @@ import type { VerifyReport } from "../contracts/book.ts";
 import type { Actor, EventDraft } from "../contracts/events.ts";
 
 /** Why a book was verified, and for whom. */
-export type VerifyCause = { why: "request" | "nightly"; actor: Actor };
+export type VerifyCause = { why: "request" | "nightly" | "hourly"; actor: Actor };
 
 /** What goes on record of a verification: its result, never the damaged bytes. */
 export function verifiedEvent(o: {
@@ -12,7 +12,7 @@ export function verifiedEvent(o: {
   now: number;
   tz: string;
 }): EventDraft {
-  const { book, ok, size, root, damagedCount, signatures, tookMs } = o.report;
+  const { book, ok, from, size, root, damagedCount, signatures, tookMs } = o.report;
   return {
     id: o.id,
     type: "book.verified",
@@ -22,6 +22,6 @@ export function verifiedEvent(o: {
     actor: o.cause.actor,
     obj: { kind: "book", key: book },
     reason: null,
-    payload: { why: o.cause.why, ok, size, root, damagedCount, signatures, tookMs },
+    payload: { why: o.cause.why, ok, from, size, root, damagedCount, signatures, tookMs },
   };
 }

@@ -19,6 +19,7 @@ import { daily } from "../../lib/runtime/daily.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
+import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
 import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { witnessAlarms, witnessFigures } from "./witnesses/shown.ts";
@@ -72,7 +73,6 @@ async function start(context: ProcessContext): Promise<void> {
     logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
     headNote: folders.headNote(NAME),
     promoted: { mark, onRecorded: () => removePromotion(folders.promotion(NAME)) },
-    verifyAt: settings.verifyAt,
     witnessing: {
       ...settings.witnesses,
       hubHost: await hostFingerprint({ plant: plant.id, hostId: settings.hostId }),
@@ -86,6 +86,8 @@ async function start(context: ProcessContext): Promise<void> {
   context.onStop(() => audit.close());
   const backUp = () => audit.backups.createAll("schedule");
   context.onStop(daily({ at: settings.backups.at, tz: settings.tz, work: backUp }));
+  const verify = audit.verifications.runScheduled;
+  context.onStop(verifyRegularly({ ...settings.verify, tz: settings.tz, verify }));
   for (const [name, check] of Object.entries(audit.checks)) health.check(name, check);
   const { witnesses, troubles } = audit.witnessing;
   health.metrics.add(...bookFigures(audit.book), ...storeFigures({ [NAME]: store }), ...witnessFigures(witnesses, now));

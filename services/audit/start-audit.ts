@@ -26,16 +26,14 @@ import { createReasonReader, type KeptKeysOfPeople } from "../../lib/storage/sea
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import { takeAway } from "../../lib/storage/take-away.ts";
-import { verifiedEvent } from "../../lib/storage/verified-event.ts";
+import { createVerifications, type Verifications } from "../../lib/storage/verifications.ts";
 import { anchorCheckpoints } from "./anchors.ts";
 import { createWords } from "../../lib/storage/words.ts";
 import { judgeTelling } from "./append.ts";
-import { verifyNightly } from "./nightly.ts";
 import { type BookOwnAct, createOwnActs } from "./own-acts.ts";
 import { createShowHandlers } from "./show.ts";
 import type { WitnessHandlers } from "./witnesses/witness-handlers.ts";
 import { openWitnessing, type Witnessing, type WitnessingSettings } from "./witnesses/witnessing.ts";
-import { createVerification, type Verification } from "./verification.ts";
 
 export type AuditOptions = {
   store: Store;
@@ -52,15 +50,13 @@ export type AuditOptions = {
   witnessing: WitnessingSettings;
   /** Word of a standby's copy that was put in the book's place. */
   promoted?: Promoted;
-  /** Wall time "HH:MM" of the nightly verification, in `self.tz`. */
-  verifyAt: string;
   newId: () => string;
   log: Logger;
 };
 
 export type Audit = {
   book: Book;
-  verification: Verification;
+  verifications: Verifications;
   backups: Backups;
   witnessing: Pick<Witnessing, "witnesses" | "troubles">;
   checks: Record<string, Check>;
@@ -77,7 +73,7 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   const book = await openBook(o);
   const roleOf = (sub: string) => principals.bySub(sub)?.profile ?? null;
   const bookOwnAct = createOwnActs({ store: o.store, book, self, roleOf });
-  const verification = verificationOf(o, book, bookOwnAct);
+  const verifications = verificationsOf(o, book, bookOwnAct);
   const refusals = recordRefusals({
     names: principals,
     service: self,
@@ -111,27 +107,25 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   if (publisher !== null) witnessing.start(publisher);
   const receiver = book.damage === null ? await takeInEvents(o, book, roleOf, onRefused) : null;
   const handlers = {
-    ...handlersOf(o, { book, checkpoints, verification, backups, bookOwnAct }),
+    ...handlersOf(o, { book, checkpoints, verifications, backups, bookOwnAct }),
     ...witnessing.handlers,
   };
   await serve({ link, service: "audit", principals, handlers, onRefused, now: self.now, log });
   if (book.damage === null)
     await anchorCheckpoints({ ...o, book: "production", keysOfLog: o.keysOfProduction, bookOwnAct });
-  const stopNights = verifyNightly({ at: o.verifyAt, tz: self.tz, verification, log });
 
   return {
     book,
-    verification,
+    verifications,
     backups,
     witnessing,
     checks: {
       hub: () => link.connected || "not connected to the hub",
       book: () => book.whyShut() === null || `the book takes no records: ${book.whyShut()}`,
-      verification: () => verification.last() ?? true,
+      verification: () => verifications.last() ?? true,
       backup: () => backups.fault() ?? true,
     },
     async close() {
-      await stopNights();
       stopPruning();
       await witnessing.close();
       await publisher?.stop();
@@ -157,13 +151,8 @@ function backupsOf({ store, logKeys, self, newId, log, backups: options }: Audit
   return createServiceBackups({ name: "audit", store, origin, options, self, newId, tell, onFault });
 }
 
-function verificationOf(o: AuditOptions, book: Book, bookOwnAct: BookOwnAct): Verification {
-  const { self, newId, log } = o;
-  return createVerification({
-    verify: (onProgress) => book.verify({ keyOf: keysOf(o.principals), now: self.now, onProgress }),
-    tell: (report, cause) => bookOwnAct(verifiedEvent({ report, cause, id: newId(), now: self.now(), tz: self.tz })),
-    onUntold: (error) => log.error({ err: error }, "a verification could not be put on record"),
-  });
+function verificationsOf({ principals, self, newId, log }: AuditOptions, book: Book, tell: BookOwnAct): Verifications {
+  return createVerifications({ book, keyOf: keysOf(principals), tell, self, newId, log });
 }
 
 function takeInEvents(
@@ -188,12 +177,12 @@ function handlersOf(
   parts: {
     book: Book;
     checkpoints: Checkpoints;
-    verification: Verification;
+    verifications: Verifications;
     backups: Backups;
     bookOwnAct: BookOwnAct;
   },
 ): Omit<Handlers<"audit">, keyof WitnessHandlers> {
-  const { book, verification } = parts;
+  const { book, verifications } = parts;
   const { personKeys, newId, logKeys, self } = o;
   const keys = backedUpFirst(logKeys, parts.backups, "audit");
   const queries = bookQueries(book, { keyOf: keysOf(o.principals) });
@@ -212,7 +201,7 @@ function handlersOf(
       principals: () => o.principals.all(),
     }),
     ...takeAway({ store: o.store, book, names: o.principals, words, self, tell: parts.bookOwnAct, onUntold }),
-    "book-verify": (_body, caller, report) =>
-      verification.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, report),
+    "book-verify": ({ from }, caller, onProgress) =>
+      verifications.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, { from, onProgress }),
   };
 }

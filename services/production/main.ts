@@ -18,6 +18,7 @@ import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
+import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { bookFigures, outboxFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { auditLag } from "./audit-lag.ts";
@@ -78,6 +79,8 @@ async function start(context: ProcessContext): Promise<void> {
   context.onStop(() => production.close());
   const backUp = () => production.backups.createAll("schedule");
   context.onStop(daily({ at: settings.backups.at, tz: settings.tz, work: backUp }));
+  const verify = production.verifications.runScheduled;
+  context.onStop(verifyRegularly({ ...settings.verify, tz: settings.tz, verify }));
   for (const [name, check] of Object.entries(production.checks)) health.check(name, check);
   health.metrics.add(
     ...bookFigures(production.book),

@@ -27,7 +27,7 @@ import { createReasonReader, type KeptKeysOfPeople } from "../../lib/storage/sea
 import type { ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
 import { takeAway } from "../../lib/storage/take-away.ts";
-import { verifiedEvent } from "../../lib/storage/verified-event.ts";
+import { createVerifications, type Verifications } from "../../lib/storage/verifications.ts";
 import { createWords } from "../../lib/storage/words.ts";
 import { createChanges } from "./changes.ts";
 import { judgeMachineEvent } from "./machine-entries.ts";
@@ -67,6 +67,7 @@ export type Production = {
   /** What is told to audit, on its way. */
   outbox: Outbox;
   backups: Backups;
+  verifications: Verifications;
   /** Finishes what it has begun. Store and link stay the caller's to close. */
   close(): Promise<void>;
 };
@@ -93,6 +94,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   });
   const { onRefused } = refusals;
   const backups = backupsOf(o, tell);
+  const verifications = createVerifications({ ...o, book, keyOf: keysOf(o.principals), tell });
   await o.principals.whenLoaded();
   whenErased(o.principals, (sub) => o.personKeys.forget(sub));
   await recordRestored({ ...o, book });
@@ -125,6 +127,8 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     "production",
     {
       ...handlersOf(o, book, checkpoints, tell, backups),
+      "book-verify": ({ from }, caller, onProgress) =>
+        verifications.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, { from, onProgress }),
       ...witnessedHandlers({ book, checkpoints, publisher, log: o.log }),
     },
     onRefused,
@@ -143,9 +147,11 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
     book,
     outbox,
     backups,
+    verifications,
     checks: {
       hub: () => o.link.connected || "not connected to the hub",
       book: () => book.whyShut() === null || `the book takes no records: ${book.whyShut()}`,
+      verification: () => verifications.last() ?? true,
       backup: () => backups.fault() ?? true,
     },
     async close() {
@@ -222,11 +228,5 @@ function handlersOf(
     ...takeAway({ store, book, names: principals, words, self, tell, onUntold }),
     ...createReads({ views, book, names: principals, readReason }),
     ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
-    async "book-verify"(_body, caller, onProgress) {
-      const report = await book.verify({ keyOf, now: self.now, onProgress });
-      const cause = { why: "request" as const, actor: { sub: caller.sub, auth: caller.auth } };
-      await tell(verifiedEvent({ report, cause, id: newId(), now: self.now(), tz: self.tz }));
-      return report;
-    },
   };
 }

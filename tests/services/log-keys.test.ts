@@ -31,7 +31,7 @@ describe("rotating a log's key on a hub", () => {
     const logKeys = await openLogKeys({ folders: foldersOf(data), book: "audit", plant: hub.plant });
     const backups = { ...parts.backups, folder: join(data, "backups") };
     const headNote = join(data, "head.note");
-    const audit = await startAudit({ ...parts, logKeys, headNote, backups, verifyAt: "02:00" });
+    const audit = await startAudit({ ...parts, logKeys, headNote, backups });
     undo.push(
       () => store.close(),
       () => parts.link.close(),

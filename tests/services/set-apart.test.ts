@@ -27,7 +27,7 @@ async function startPlant() {
   const own = await joinAsService(hub, await hub.addService("production"), stores[0]);
   const production = await startProduction(own);
   const parts = await joinAsService(hub, await hub.addService("audit"), stores[1]);
-  const audit = await startAudit({ ...parts, verifyAt: "02:00" });
+  const audit = await startAudit({ ...parts });
   onTestFinished(async () => {
     await production.close();
     await audit.close();

@@ -188,7 +188,7 @@ export function failOverSuite({ name, start }: (typeof FLOW_BROKERS)[number]): v
 
     async function openAudit(): Promise<Audit> {
       const parts = await serviceParts("audit");
-      return closing(parts, await startAudit({ ...parts, verifyAt: "02:00" }));
+      return closing(parts, await startAudit({ ...parts }));
     }
 
     /** Closing it, by the test or at its end, closes its link and store as well. */

@@ -78,7 +78,7 @@ export async function startAccessPlant(o: Parameters<typeof startTestHub>[0] = {
   const folder = await mkdtemp(join(tmpdir(), "rastro-access-"));
   const auditStore = await Store.openFolder(join(folder, "store"));
   const parts = await joinAsService(hub, await hub.addService("audit"), auditStore);
-  const audit = await startAudit({ ...parts, headNote: join(folder, "head.note"), verifyAt: "02:00" });
+  const audit = await startAudit({ ...parts, headNote: join(folder, "head.note") });
   onTestFinished(async () => {
     await book?.close();
     await sender.stop();

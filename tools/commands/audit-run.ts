@@ -11,7 +11,7 @@ import { verifyText } from "./verify-text.ts";
 
 export type TailOptions = { limit?: string; before?: string };
 export type ShowOptions = Record<string, never>;
-export type VerifyOptions = { book: string; json?: true };
+export type VerifyOptions = { book: string; from?: string; json?: true };
 
 /** Services take requests of at most 10 minutes ahead by their own clocks, which leaves half a minute to differ. */
 const VERIFY_TIMEOUT_MS = 9.5 * 60_000;
@@ -99,13 +99,14 @@ function plainJson(value: unknown): string {
 
 export async function runVerify(terminal: Terminal, options: VerifyOptions): Promise<Outcome> {
   const book = parseValue(BookName, options.book, "--book");
+  const from = parseValue(Count, typedCount(options.from ?? "0"), "--from");
   const { withHub } = await import("../client/session.ts");
   const report = await withHub(terminal.env, async (hub) => {
     const { size } = await hub.call(book, "book-head", {});
-    const bar = await startProgress(terminal.stderr, `records of the book ${book}`, size);
+    const bar = await startProgress(terminal.stderr, `records of the book ${book}`, Math.max(0, size - from));
     const onProgress = (done: number) => bar.update(done, "");
     try {
-      return await hub.call(book, "book-verify", {}, { timeoutMs: VERIFY_TIMEOUT_MS, onProgress });
+      return await hub.call(book, "book-verify", { from }, { timeoutMs: VERIFY_TIMEOUT_MS, onProgress });
     } finally {
       bar.stop();
     }

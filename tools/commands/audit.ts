@@ -29,7 +29,11 @@ export function addAuditCommands({ program, act, terminal }: Groups): void {
     .command("verify")
     .description("read a whole book and recompute every hash; exit code 1 when something is damaged")
     .option("--book <name>", "audit or production", "audit")
-    .addHelpText("after", "\nExample:\n  rastro audit verify --book production --json");
+    .option("--from <seq>", "only from this record on; what lies before is taken from the tree")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  rastro audit verify --book production --json\n  rastro audit verify --from 120000",
+    );
   act(verify, async (options: VerifyOptions) => (await import("./audit-run.ts")).runVerify(terminal, options));
 
   addLogCommands(audit, { act, terminal });

@@ -23,19 +23,20 @@ export async function verifyText(report: VerifyReport): Promise<string> {
   ].join("\n");
 }
 
-function factsOf({ book, size, root, signatures, tookMs }: VerifyReport): string {
+function factsOf({ book, from, size, root, signatures, tookMs }: VerifyReport): string {
   const { checked, unsigned, unknownKey } = signatures;
   return list([
     ["book", book],
-    ["records", size],
+    ["records", from === 0 ? size : `${size}, read from ${from} on`],
     ["root", root],
     ["signatures", `${checked} checked, ${unsigned} unsigned, ${unknownKey} of unknown keys`],
     ["took", `${tookMs} ms`],
   ]);
 }
 
-function wholeSentence({ book }: VerifyReport): string {
-  return `The book ${book} is whole.`;
+function wholeSentence({ book, from }: VerifyReport): string {
+  if (from === 0) return `The book ${book} is whole.`;
+  return `The book ${book} is whole from record ${from} on. What lies before was taken from the tree, unread.`;
 }
 
 function sides({ expected, found }: Damage): [string, string] {

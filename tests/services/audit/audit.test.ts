@@ -46,7 +46,7 @@ describe("audit on a hub", () => {
   async function begin() {
     store = await Store.openFolder(join(folder, "store"));
     parts = await joinAsService(hub, services["audit"] as Keyed, store);
-    audit = await startAudit({ ...parts, headNote: join(folder, "head.note"), verifyAt: "02:00" });
+    audit = await startAudit({ ...parts, headNote: join(folder, "head.note") });
   }
   async function end() {
     await audit.close();

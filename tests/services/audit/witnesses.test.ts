@@ -65,7 +65,7 @@ describe("the witnesses of both books", () => {
     const store = await Store.openFolder(join(folder, "audit"));
     const parts = await joinAsService(hub, keyed.audit, store);
     const witnessing = witnessingOf({ policyFile: join(folder, "tlog-policy"), ...o });
-    const audit = await startAudit({ ...parts, witnessing, headNote: join(folder, "head.note"), verifyAt: "02:00" });
+    const audit = await startAudit({ ...parts, witnessing, headNote: join(folder, "head.note") });
     const close = once(async () => {
       await audit.close();
       await parts.link.close();

@@ -26,6 +26,12 @@ describe("the text of a verification", () => {
     expect(text).toMatch(/\n\nThe book audit is whole\.$/);
   });
 
+  it("says what was not read", async () => {
+    const text = await verifyText({ ...report([]), from: 16 });
+    expect(text).toContain("records     24, read from 16 on");
+    expect(text).toMatch(/whole from record 16 on\. What lies before was taken from the tree, unread\.$/);
+  });
+
   it("has a line for each damage, with hashes shortened and keys readable", async () => {
     const text = await verifyText(
       report([
