@@ -1,8 +1,10 @@
-import { open, readFile, truncate } from "node:fs/promises";
+import { mkdir, open, readFile, truncate } from "node:fs/promises";
+import { dirname } from "node:path";
 import { z } from "zod";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { Instant, PersonId, Segment, Uuid7 } from "../../lib/contracts/names.ts";
 import { ErasureGround } from "../../lib/contracts/privacy.ts";
+import { syncFolder } from "../../lib/storage/sync-folder.ts";
 
 /** One erasure. It names nobody: the person's random id is all that is left. */
 export const Erasure = z.strictObject({
@@ -89,6 +91,7 @@ function parse(line: string, file: string, number: number): Line {
 }
 
 async function append(file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
   const handle = await open(file, "a", 0o600);
   try {
     await handle.writeFile(text);
@@ -96,6 +99,7 @@ async function append(file: string, text: string): Promise<void> {
   } finally {
     await handle.close();
   }
+  await syncFolder(dirname(file));
 }
 
 function unlessMissing(error: unknown): string {

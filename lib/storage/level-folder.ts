@@ -1,6 +1,7 @@
 import { access, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Level } from "level";
+import { syncFolder } from "./sync-folder.ts";
 
 /** Rows and bytes that are copied at a time. */
 const COPIED_TOGETHER = 4096;
@@ -105,15 +106,4 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-/** Makes renamings durable. Windows has no such call and needs none. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

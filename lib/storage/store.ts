@@ -276,7 +276,7 @@ export class Store {
   async #rewriteFiles(): Promise<RastroError | null> {
     try {
       await this.#takeBack();
-      this.#rewriting = this.#database.rewrite?.() ?? null;
+      this.#rewriting = this.#takeBack().then(() => this.#database.rewrite?.());
       await this.#rewriting;
       return null;
     } catch (cause) {

@@ -17,6 +17,7 @@ import { backupsIn, requireBackup } from "../../lib/storage/backup/folder.ts";
 import type { KnownHead } from "../../lib/storage/backup/known.ts";
 import { type Restored, restoreBackup, type RestorePlace } from "../../lib/storage/backup/restore.ts";
 import { originHash } from "../../lib/witness/log-notes.ts";
+import { learnErasures } from "../backup/learn-erasures.ts";
 import { type LocalPlace, localPlace } from "../backup/places.ts";
 import { whileStopped } from "../backup/stopped.ts";
 import type { Outcome } from "../client/outcome.ts";
@@ -40,12 +41,13 @@ export async function runRestore(
   const { reason, olderFor } = reasonOf(given.options);
   const place = await localPlace(terminal.env, store);
   const witnessed = await witnessedHead(place, given.options.witnessed);
-  const restored = await whileStopped(place, async () => {
+  const { restored, erasures } = await whileStopped(place, async () => {
     const file = await backupOf(place, given.which);
     const known = [...witnessed, ...(await witnessesHere(place)), ...(await cutOffHead(place))];
-    return restore(terminal, place, { file, known, reason, olderFor });
+    const done = await restore(terminal, place, { file, known, reason, olderFor });
+    return { restored: done, erasures: await learnErasures(place.folders) };
   });
-  return { data: restored, text: textOf(place, restored) };
+  return { data: restored, text: textOf(place, restored, erasures) };
 }
 
 async function restore(
@@ -153,7 +155,8 @@ async function cutOffHead({ folders, name }: LocalPlace): Promise<KnownHead[]> {
   return [{ size, root: Buffer.from(root, "hex"), by: "a restore that was cut off" }];
 }
 
-function textOf(place: LocalPlace, { mark, header, rows, saved, notSaved }: Restored): string {
+/** @param erasures - how many of the audit book the list had not. */
+function textOf(place: LocalPlace, { mark, header, rows, saved, notSaved }: Restored, erasures: number | null): string {
   const facts = list([
     ["store", mark.store],
     ["backup", `${mark.backup}, made ${localTime(header.madeAt)}`],
@@ -162,6 +165,7 @@ function textOf(place: LocalPlace, { mark, header, rows, saved, notSaved }: Rest
     ...(mark.from === null ? [] : ([["before", `${mark.from.size} records`]] as [string, string][])),
     ["what was there", mark.aside],
     ["saved as", saved ?? notSaved],
+    ...(erasures ? ([["erasures", `${erasures} that only the audit book knew`]] as [string, string][]) : []),
   ]);
   return [facts, "", ...nextSteps(place, mark.older)].join("\n");
 }
