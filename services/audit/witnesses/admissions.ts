@@ -50,6 +50,10 @@ export function createAdmissions(o: {
     return turn;
   }
 
+  // Asked at each checkpoint and cosignature, and reading a key is not for nothing.
+  let known: Quorum | null = null;
+  view.onChange(() => (known = null));
+
   const members = () => view.rows().filter(({ admitted }) => admitted !== null);
 
   function refuseKey(name: string, key: VerifierKey): void {
@@ -83,7 +87,7 @@ export function createAdmissions(o: {
   }
 
   return {
-    quorum: () => quorumOf({ rows: view.rows(), hubHost, rule }),
+    quorum: () => (known ??= quorumOf({ rows: view.rows(), hubHost, rule })),
     admit: (name, { vkey, url }, by) =>
       inTurn(async () => {
         if (o.isBooked(by.id)) return;

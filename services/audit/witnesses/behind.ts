@@ -27,8 +27,8 @@ export interface BehindBooks {
 
 export function createBehindBooks(o: {
   logs: () => readonly WitnessedLog[];
-  /** Records of a book of which the loss was accepted while this witness had seen so many. */
-  accepted: (by: string, book: BookName) => number;
+  /** So many records somebody had seen of a book when its loss was accepted: whoever has seen no more says nothing new. */
+  accepted: (book: BookName) => number;
   isBooked: (id: string) => boolean;
   troubles: TroubleLog;
   tell: BookOwnAct;
@@ -49,7 +49,7 @@ export function createBehindBooks(o: {
 
   async function fall(...all: Behind[]): Promise<void> {
     for (const { book, size, by } of all) {
-      if (accepting.has(book) || size <= o.accepted(by, book)) continue;
+      if (accepting.has(book) || size <= o.accepted(book)) continue;
       known.set(book, [...of(book).filter((one) => one.by !== by), { book, size, by }]);
     }
     for (const book of new Set(all.map(({ book }) => book))) if (of(book).length > 0) await stop(book);

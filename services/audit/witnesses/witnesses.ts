@@ -58,6 +58,8 @@ export function createWitnesses(o: WitnessesOptions): Witnesses {
   const askers = new Map<string, Asked>();
   const progresses = new Map<string, { keyId: number; progress: Progress }>();
   const watches = new Map(o.logs.map((log) => [log.book, watchOf(log)]));
+  /** Who says of a book that it contradicts itself. */
+  const accusers = new Set<string>();
   let stopLooking = () => {};
   let running = false;
 
@@ -124,7 +126,10 @@ export function createWitnesses(o: WitnessesOptions): Witnesses {
       await log.keepCosigned(outcome.checkpoint.head.size, outcome.lines);
       const why = `The witness ${member.name} cosigns the book ${book} again.`;
       o.troubles.end({ type: "witness.refused", book, witness: member.name }, why);
-      o.troubles.end({ type: "witness.conflict", book, witness: member.name }, why);
+      // An alarm of its own stands until somebody at the witness takes it back.
+      if (!accusers.has(`${book}/${member.name}`)) {
+        o.troubles.end({ type: "witness.conflict", book, witness: member.name }, why);
+      }
       watches.get(book)?.look(outcome.checkpoint.head.size);
       lookAtQuorum(log);
     } else if (outcome.kind === "ahead") await o.books.fall({ book, size: outcome.size, by: member.name });
@@ -148,6 +153,8 @@ export function createWitnesses(o: WitnessesOptions): Witnesses {
   }
 
   function takeClaim(machine: string, book: BookName, claim: Claim | null): void {
+    if (claim === null) accusers.delete(`${book}/${machine}`);
+    else accusers.add(`${book}/${machine}`);
     const isMember = o.admissions.quorum().members.some(({ name }) => name === machine);
     if (claim === null) {
       o.troubles.end(

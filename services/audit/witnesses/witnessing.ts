@@ -91,7 +91,7 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
   const audit = auditLog({ ...o, keys: o.logKeys.known, gate, after });
   const session = `witnesses-${newId().slice(-12)}`;
   const ask = createRequester({ link, user: self.name, session, newId, now: self.now });
-  const accepted = (by: string, name: BookName) => view.losses(name)[by] ?? 0;
+  const accepted = (name: BookName) => Math.max(0, ...Object.values(view.losses(name)));
   const books = createBehindBooks({ ...o, logs: () => logs, accepted, isBooked, troubles, teller });
   const readKeys = o.keysOfProduction;
   const production = await productionLog({ store, ask, readKeys, onBehind: books.fall, log });
@@ -100,15 +100,18 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
   const parts = { logs, view, admissions, carriers, troubles, books, store };
   const witnesses = createWitnesses({ ...parts, quorumMs: o.quorumMs, now: self.now, after, random, log });
 
+  let written = "";
   const policy = (): TrustPolicy =>
     trustPolicyOf(
       admissions.quorum(),
       logs.flatMap((log) => log.keys()),
     );
 
+  /** Where it has changed: with a membership, or a log's key. */
   async function writePolicy(): Promise<void> {
-    if (o.policyFile === null) return;
     const { text, sha256 } = policy();
+    if (o.policyFile === null || sha256 === written) return;
+    written = sha256;
     try {
       await replaceFile(o.policyFile, text, 0o644);
       log.info({ file: o.policyFile, sha256 }, "the trust policy is written down: keep a copy elsewhere");
@@ -153,6 +156,7 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
     }),
     start(publisher) {
       audit.publishedBy(publisher);
+      for (const one of logs) one.onNew(() => void writePolicy());
       told.onCheckpoint((name, note) => void (name === "production" && production.told(note)));
       told.onOnline((machine) => witnesses.isBack(machine));
       const retained = told.checkpoint("production");

@@ -1,0 +1,82 @@
+import { v7 } from "uuid";
+import { describe, expect, it } from "vitest";
+import type { EventDraft } from "../../../../lib/contracts/events.ts";
+import { Book } from "../../../../lib/storage/book.ts";
+import { keys } from "../../../../lib/storage/keys.ts";
+import { bookOwnEvent } from "../../../../lib/storage/own-event.ts";
+import { Store } from "../../../../lib/storage/store.ts";
+import { beginningOf, endOf, type Trouble } from "../../../../services/audit/witnesses/troubles.ts";
+import { openWitnessView, type WitnessView } from "../../../../services/audit/witnesses/view.ts";
+
+const self = { name: "audit", app: "audit@test", sign: null, key: "", tz: "UTC", now: Date.now };
+const admission = { vkey: "w+00000000+BA==", url: null, host: null };
+const degraded: Trouble = {
+  type: "witness.quorum-degraded",
+  book: "audit",
+  witness: null,
+  message: "No quorum.",
+  notes: null,
+};
+const conflict: Trouble = {
+  type: "witness.conflict",
+  book: "production",
+  witness: "ipc-01",
+  message: "Two histories.",
+  notes: { held: "one note", offered: "another" },
+};
+
+async function openBook() {
+  const store = await Store.inMemory();
+  const book = await Book.open({ store, name: "audit", origin: "plant-test/audit" });
+  const tell = (told: Pick<EventDraft, "type" | "obj" | "payload"> & Partial<EventDraft>, code: string | null = null) =>
+    store.write((tx) => {
+      const added = { result: code === null ? ("booked" as const) : ("refused" as const), code };
+      bookOwnEvent({ book, self, newId: v7 }, tx, new Date().toISOString(), added, told);
+    });
+  return { store, book, tell };
+}
+
+const about = (key: string) => ({ kind: "witness", key });
+const said = (view: WitnessView) => ({ rows: view.rows(), open: view.open(), losses: view.losses("audit") });
+
+describe("what the audit book says of its witnesses", () => {
+  it("is the same from its batches, after a start, and made again from the records", async () => {
+    const { store, book, tell } = await openBook();
+    const view = await openWitnessView({ store, book });
+    const changed: string[] = [];
+    view.onChange((name) => changed.push(name));
+    await tell({ type: "witness.admitted", obj: about("ipc-01"), payload: admission });
+    await tell({ type: "witness.admitted", obj: about("ipc-02"), payload: admission });
+    const actor = { sub: `p-${"a".repeat(32)}`, auth: "session" as const };
+    await tell({ type: "witness.removed", obj: about("ipc-02"), payload: {}, actor });
+    await tell(beginningOf(degraded));
+    await tell(beginningOf(conflict));
+    await tell(endOf(degraded, "There again."));
+    const payload = { book: "audit", size: 3, seen: [{ by: "ipc-01", size: 9 }] };
+    await tell({ type: "book.loss-accepted", obj: { kind: "book", key: "audit" }, payload });
+    await tell({ type: "witness.admitted", obj: about("ipc-03"), payload: admission }, "not_allowed");
+
+    expect(changed).toEqual(["ipc-01", "ipc-02", "ipc-02"]);
+    expect(view.rows()).toMatchObject([
+      { name: "ipc-01", admitted: { byHand: false, seq: 0 }, barred: false },
+      { name: "ipc-02", admitted: null, barred: true },
+    ]);
+    expect(view.open()).toEqual([conflict]);
+    expect(view.losses("audit")).toEqual({ "ipc-01": 9 });
+
+    expect(said(await openWitnessView({ store, book }))).toEqual(said(view));
+    const stored: Buffer[] = [];
+    for await (const [key] of store.range({ gte: keys.view("witnesses/"), lt: keys.view("witnesses0") }))
+      stored.push(key);
+    expect(stored.length).toBeGreaterThan(3);
+    await store.write((tx) => stored.forEach((key) => tx.del(key)));
+    expect(said(await openWitnessView({ store, book }))).toEqual(said(view));
+  });
+
+  it("is not what a machine says of others: only its own offer is taken", async () => {
+    const { store, book, tell } = await openBook();
+    const view = await openWitnessView({ store, book });
+    await tell({ type: "witness.offered", obj: about("ipc-09"), payload: { vkey: admission.vkey, host: null } });
+    expect(view.rows()).toEqual([]);
+  });
+});
