@@ -50,6 +50,8 @@ type Operation = {
   services?: readonly ServiceName[];
   request: z.ZodType;
   response: z.ZodType;
+  /** Changes nothing and its answers are large and many: they are not kept for duplicates of the request. */
+  repeatable?: true;
 };
 
 /** What every book answers, under its own service's name. */
@@ -70,6 +72,7 @@ const bookOperations = {
     request: z.strictObject({ from: Count, limit: z.int().min(1).max(1000).default(1000) }),
     /** Empty from the end of the book on. `head` is of the time of reading, so that a reader knows how much is left. */
     response: z.object({ head: BookHead, records: z.array(BookRecord) }),
+    repeatable: true,
   },
   /** What could not be trusted and is kept beside the book; `id` leaves only what claims this id. */
   "quarantine-list": {
@@ -129,6 +132,7 @@ const bookOperations = {
     /** `from`: 0, then the `next` of the page before. */
     request: z.strictObject({ id: Uuid7, from: Count }),
     response: ExportPage,
+    repeatable: true,
   },
   /** What the book has of a person: one's own, or as administrator anybody's. */
   "person-records": {

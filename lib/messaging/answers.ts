@@ -17,6 +17,8 @@ export type Answers = {
   add(key: string, answer: Answer): void;
   /** To be called when the length of an answer's response is known. */
   weigh(key: string, answer: Answer, bytes: number): void;
+  /** Lets an answer go that costs less to work out again than to keep. */
+  remove(key: string, answer: Answer): void;
   unsent(): Answer[];
   readonly size: number;
 };
@@ -54,6 +56,11 @@ export function createAnswers(o: { now: () => number; maximumCount: number; maxi
       answer.bytes = length;
       bytes += length;
       dropOld();
+    },
+    remove(key, answer) {
+      if (kept.get(key) !== answer) return;
+      kept.delete(key);
+      bytes -= answer.bytes;
     },
     unsent: () => [...kept.values()].filter((answer) => !answer.sent && answer.keepUntil >= o.now()),
     get size() {

@@ -60,7 +60,8 @@ const MAXIMUM_ANSWER_BYTES = 250_000;
  * Serves the operations of a service. Per request: topic, envelope, notAfter, principal, profile (by OPERATIONS), body
  * (by its schema), handler; whatever fails is answered as a Problem and nothing that fails before the handler has had
  * any effect. A duplicate (same user, session, request id and bytes) gets the first one's answer until a minute after
- * its notAfter, the same promise while that still runs. An answer whose connection went is sent with the next one.
+ * its notAfter, the same promise while that still runs; one to a repeatable operation is worked out again once its first
+ * answer was sent. An answer whose connection went is sent with the next one.
  *
  * @param o.onRefused - what was refused before it reached a handler; the sender was authenticated by the broker.
  * @throws RastroError `not_allowed` when the broker does not let this service have its requests.
@@ -116,11 +117,13 @@ export async function serve<S extends ServiceWithOperations>(o: {
     if (!asked.taken) answers.add(asked.key, answer);
     answers.weigh(asked.key, answer, Buffer.byteLength(await answer.response));
     await send(answer);
+    if (prepared.isRepeatable && answer.sent) answers.remove(asked.key, answer);
   }
 
   /** Everything that can be refused is refused here, before there is any effect. */
   function prepare(asked: { request: ParsedRequest; topic: string; payload: Buffer; taken: boolean }): {
     notAfter: number;
+    isRepeatable: boolean;
     run: () => Promise<string>;
   } {
     const { request, topic, payload } = asked;
@@ -134,13 +137,13 @@ export async function serve<S extends ServiceWithOperations>(o: {
       if (!mayAsk(operation, caller)) throw notAllowed(request, caller);
       const body = parseValue(operation.request, envelope.body ?? {}, `the body of ${request.operation}`);
       if (counts.running >= MAXIMUM_RUNNING) throw busy(request);
-      return { notAfter, run: () => run(request, body, caller) };
+      return { notAfter, isRepeatable: operation.repeatable === true, run: () => run(request, body, caller) };
     } catch (thrown) {
       const error = thrown instanceof RastroError ? thrown : new RastroError(toProblem(thrown), { cause: thrown });
       counts.refused += 1;
       o.log.warn({ topic, code: error.code, payload: firstBytes(payload) }, error.message);
       o.onRefused(refusedOf(topic, request.user, error));
-      return { notAfter: o.now(), run: () => Promise.resolve(problemText(error)) };
+      return { notAfter: o.now(), isRepeatable: false, run: () => Promise.resolve(problemText(error)) };
     }
   }
 

@@ -31,7 +31,7 @@ export type ExportHandlers = {
 };
 
 export type ExportOptions = {
-  store: Pick<Store, "range" | "getNow">;
+  store: Pick<Store, "getMany" | "getNow">;
   book: Pick<Book, "name" | "head">;
   /** The newest checkpoint worth giving to somebody, with its cosignatures; null while there is none. */
   checkpoint: () => Promise<string | null>;

@@ -5,12 +5,20 @@ import { leafHash } from "../ledger/hash.ts";
 import { type LedgerRecord, openRecord } from "../ledger/record.ts";
 import { subtreesOf } from "../ledger/tree.ts";
 import { asksForNumbersOnly, fits, numbersOf, type ResolvedFilter } from "./export-filter.ts";
-import { keys, readU64 } from "./keys.ts";
+import { keys } from "./keys.ts";
 import type { Store } from "./store.ts";
 import type { ReadWords, Words } from "./words.ts";
 
-/** Bytes of JSON in one page: an answer that has them is far below what a broker lets through. */
-const PAGE_BYTES = 160_000;
+/**
+ * Bytes of JSON in one page. Far below what a broker lets through, and below 128 KiB: V8 keeps longer texts apart from
+ * what it collects often, and hundreds of MiB of them would come together.
+ */
+const PAGE_BYTES = 100_000;
+/**
+ * Records that are read in one go. By their keys, not by an iterator for each page: what LevelDB keeps for an iterator is
+ * freed when V8 next collects everything, which with little garbage is seldom.
+ */
+const READ_AT_ONCE = 64;
 /** How long a page is looked for among records that do not fit, ms: the caller sees that it goes on. */
 const PAGE_MS = 250;
 
@@ -30,22 +38,36 @@ type GapKind = "omitted" | "unreadable";
 type ReadHash = (level: number, index: number) => Buffer | undefined;
 
 export function createExportPages(o: {
-  store: Pick<Store, "range" | "getNow">;
+  store: Pick<Store, "getMany" | "getNow">;
   book: BookName;
   now: () => number;
 }): ExportPages {
   const hashOf: ReadHash = (level, index) => o.store.getNow(keys.node(level, index));
 
-  /** Every number of the range with the bytes that lie there, null where none do. */
+  /** Every number of the range with the bytes that lie there, null where none do or they cannot be read. */
   async function* stored(from: number, to: number): AsyncGenerator<[number, Buffer | null]> {
-    let due = from;
-    for await (const [key, bytes] of o.store.range({ gte: keys.record(from), lt: keys.record(to) })) {
-      const seq = readU64(key, 1);
-      for (; due < seq; due += 1) yield [due, null];
-      yield [seq, bytes];
-      due = seq + 1;
+    for (let first = from; first < to; first += READ_AT_ONCE) {
+      const numbers = Array.from({ length: Math.min(READ_AT_ONCE, to - first) }, (_, index) => first + index);
+      const rows = await readMany(numbers);
+      for (const [index, bytes] of rows.entries()) yield [first + index, bytes ?? null];
     }
-    for (; due < to; due += 1) yield [due, null];
+  }
+
+  /** One unreadable record makes the reading of many fail; then each is read by itself. */
+  async function readMany(numbers: number[]): Promise<(Buffer | undefined)[]> {
+    try {
+      return await o.store.getMany(numbers.map(keys.record));
+    } catch {
+      return numbers.map(readOne);
+    }
+  }
+
+  function readOne(seq: number): Buffer | undefined {
+    try {
+      return o.store.getNow(keys.record(seq));
+    } catch {
+      return undefined;
+    }
   }
 
   return {

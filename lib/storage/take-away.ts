@@ -5,6 +5,7 @@ import { bestCheckpoint } from "./best-checkpoint.ts";
 import type { Book } from "./book.ts";
 import { createExports, type ExportHandlers, type ExportOptions } from "./book-export.ts";
 import { keys } from "./keys.ts";
+import type { Store } from "./store.ts";
 
 export type TakeAwayHandlers = ExportHandlers & {
   "book-prove": (body: RequestOf<"audit", "book-prove">) => Promise<ResponseOf<"audit", "book-prove">>;
@@ -12,7 +13,10 @@ export type TakeAwayHandlers = ExportHandlers & {
 
 /** The handlers of what somebody takes out of the plant to check it elsewhere: exports, and proofs of single records. */
 export function takeAway(
-  o: Omit<ExportOptions, "checkpoint" | "book"> & { book: Pick<Book, "name" | "head" | "find" | "record"> },
+  o: Omit<ExportOptions, "checkpoint" | "book" | "store"> & {
+    store: Pick<Store, "getMany" | "getNow" | "range">;
+    book: Pick<Book, "name" | "head" | "find" | "record">;
+  },
 ): TakeAwayHandlers {
   const { store, book } = o;
 

@@ -32,6 +32,20 @@ describe("answers kept for duplicates", () => {
     expect(all.map(([key]) => answers.find(key) !== undefined)).toEqual([false, false, false, true]);
   });
 
+  it("are let go when they are not worth keeping", () => {
+    const answers = createAnswers({ now: () => 0, maximumCount: 3, maximumBytes: 100 });
+    const [first, second] = [answer(), answer()];
+    answers.add("a", first);
+    answers.weigh("a", first, 90);
+    answers.remove("a", second);
+    expect(answers.find("a")).toBe(first);
+    answers.remove("a", first);
+    expect(answers.size).toBe(0);
+    answers.add("b", second);
+    answers.weigh("b", second, 90);
+    expect(answers.find("b")).toBe(second);
+  });
+
   it("tell which have not been sent", () => {
     const answers = createAnswers({ now: () => 0, maximumCount: 3, maximumBytes: 100 });
     const waiting = answer(100, false);

@@ -241,6 +241,31 @@ describe("a request", () => {
     expect(await ask(link).call("fleet", "machine-list", {})).toEqual([ROW]);
   });
 
+  it("runs again for duplicates where nothing changes and answers are large and many", async () => {
+    const { url } = await startAedes();
+    let asked = 0;
+    const range = () => ({ head: { book: "audit", origin: "o", size: 0, root: "" }, records: [], asked: (asked += 1) });
+    const server = await serve({
+      link: await connect(url, "audit"),
+      service: "audit",
+      principals: { byName: (name) => PEOPLE[name] },
+      handlers: { "book-range": range } as unknown as Handlers<"audit">,
+      onRefused: unused,
+      now: () => NOW,
+      log: SILENT,
+    });
+    const link = await connect(url, "local-admin");
+    const { answers } = await raw(link, "local-admin");
+    for (const _time of [1, 2]) {
+      const topic = topics.request("local-admin", "s1", "audit", "book-range", "same");
+      const before = answers.value.length;
+      await link.publish(topic, JSON.stringify(envelope({ from: 0 })), { qos: 1 });
+      await answers.until((all) => all.length > before);
+      await expect.poll(() => server.state().kept).toBe(0);
+    }
+    expect(server.state()).toMatchObject({ answered: 2, duplicates: 0 });
+  });
+
   it("runs once for duplicates, while it runs and afterwards until a minute after notAfter", async () => {
     const { url } = await startAedes();
     let runs = 0;
