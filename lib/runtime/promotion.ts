@@ -28,7 +28,8 @@ export async function removePromotion(file: string): Promise<void> {
   await rm(file, { force: true });
 }
 
-async function readPromotion(file: string): Promise<PromotionMark | null> {
+/** What was left, whatever its state. */
+export async function readPromotion(file: string): Promise<PromotionMark | null> {
   try {
     return parseJson(PromotionMark, await readFile(file), file);
   } catch (error) {

@@ -7,13 +7,14 @@ import type { PromotionMark } from "../../lib/contracts/standby.ts";
 import { type Checkpoint, signedBy } from "../../lib/ledger/checkpoint.ts";
 import { formatNote, type VerifierKey } from "../../lib/ledger/signed-note.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
-import { leavePromotion } from "../../lib/runtime/promotion.ts";
+import { leavePromotion, readPromotion } from "../../lib/runtime/promotion.ts";
+import { headsInPlace, type KnownHead, whyOlder } from "../../lib/storage/backup/known.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { encodeKept } from "../../lib/storage/checkpoints.ts";
 import { copyRecords } from "../../lib/storage/copy-records.ts";
 import { keys } from "../../lib/storage/keys.ts";
 import { Mirror } from "../../lib/storage/mirror.ts";
-import { NoteFile, type ReadNote } from "../../lib/storage/note-file.ts";
+import { NoteFile } from "../../lib/storage/note-file.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { everyKey } from "./known-keys.ts";
 
@@ -30,6 +31,8 @@ export type PlaceOptions = {
   pinned: readonly VerifierKey[];
   /** Those of the plant that goes on; none where it will make a new one. */
   ownKeys: readonly VerifierKey[];
+  /** What others have seen of the book. */
+  known: readonly KnownHead[];
   /** Takes what is proven although more is known to have been there. */
   olderOnPurpose: boolean;
   now: () => number;
@@ -79,35 +82,38 @@ function requireProven(
 }
 
 /** @returns how many records the book is known to have had. */
-async function requireNewest(o: PlaceOptions, mirror: Mirror, proven: Checkpoint): Promise<number> {
-  const { size } = proven.head;
-  const inPlace = await headInPlace(o);
-  const newest = Math.max(size, mirror.newest?.head.size ?? 0, inPlace?.size ?? 0);
-  if (o.olderOnPurpose) return newest;
-  if (newest > size)
-    throw unproven(o.book, `it has proven ${size} records, and ${newest} are known to have been there`, true);
-  if (inPlace !== null && mirror.rootAt(inPlace.size)?.equals(inPlace.root) !== true) {
-    throw unproven(o.book, `what is in place tells another history in its first ${inPlace.size} records`, true);
-  }
-  return newest;
+async function requireNewest(o: PlaceOptions, mirror: Mirror, { head }: Checkpoint): Promise<number> {
+  const known = [...o.known, ...(await headsThere(o)), ...signedLast(mirror)];
+  const roots = new Map(known.map(({ size }) => [size, mirror.rootAt(size) ?? Buffer.alloc(0)]));
+  const why = whyOlder(known, head.size, roots, "the standby");
+  const cutOff = await readPromotion(o.to.promotion(o.book));
+  const sizes = [head.size, cutOff?.known ?? 0, ...known.map(({ size }) => size)];
+  if (why !== null && !o.olderOnPurpose) throw unproven(o.book, why, true);
+  return Math.max(...sizes);
 }
 
-/** What the head note in place says; its store is opened only to see that no process has it. */
-async function headInPlace({ book, to }: PlaceOptions): Promise<{ size: number; root: Buffer } | null> {
-  const folder = to.bookStore(book);
-  if (existsSync(folder)) await refuseLocked(folder);
-  const file = new NoteFile(to.headNote(book));
-  const note: ReadNote = await file.read();
-  await file.close();
-  return typeof note === "object" ? note : null;
+function signedLast({ newest }: Mirror): KnownHead[] {
+  return newest === null ? [] : [{ ...newest.head, by: "a checkpoint that the log has signed" }];
 }
 
-async function refuseLocked(folder: string): Promise<void> {
+/** What is in place says how far the book had come, where it can still be read. */
+async function headsThere({ book, origin, to }: PlaceOptions): Promise<KnownHead[]> {
+  const store = await openPresent(to.bookStore(book));
   try {
-    await (await Store.openFolder(folder)).close();
+    return await headsInPlace({ headNote: to.headNote(book), origin, store });
+  } finally {
+    await store?.close();
+  }
+}
+
+/** Opening a folder makes it, so it is looked for first. Null where there is none, or it cannot be opened: a lost book. */
+async function openPresent(folder: string): Promise<Store | null> {
+  if (!existsSync(folder)) return null;
+  try {
+    return await Store.openFolder(folder);
   } catch (error) {
-    // One that cannot be opened is what a lost book looks like.
     if (error instanceof RastroError && error.code === "store_locked") throw error;
+    return null;
   }
 }
 

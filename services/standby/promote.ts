@@ -9,6 +9,7 @@ import type { Folders } from "../../lib/runtime/folders.ts";
 import { logOrigin, openLogKeys } from "../../lib/runtime/log-keys.ts";
 import { createOnce } from "../../lib/runtime/new-file.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
+import type { KnownHead } from "../../lib/storage/backup/known.ts";
 import { RECORDS } from "../../lib/storage/keys.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { makeReady, type PlaceStep, type ReadyBook } from "./place-book.ts";
@@ -22,6 +23,8 @@ export type PromoteOptions = {
   joined: Invitation;
   /** The keys of each log that the standby has pinned. */
   logKeys: Readonly<Record<BookName, readonly VerifierKey[]>>;
+  /** What others have seen of a log, by its origin. */
+  known: (origin: string) => Promise<readonly KnownHead[]>;
   olderOnPurpose: boolean;
   by: string;
   reason: string;
@@ -75,6 +78,7 @@ async function makeOneReady(o: PromoteOptions, book: BookName): Promise<ReadyBoo
     to: o.to,
     pinned: o.logKeys[book],
     ownKeys,
+    known: await o.known(logOrigin(plant, book)),
     olderOnPurpose: o.olderOnPurpose,
     now: o.now,
     onStep: (step, done, of) => o.onStep?.(book, step, done, of),
@@ -110,7 +114,8 @@ async function firstUntold(to: Folders): Promise<number | null> {
   try {
     for await (const [, bytes] of store.range({ ...RECORDS, reverse: true })) {
       const { type, payload } = openRecord(bytes).event as Event;
-      if (type === "record.booked" && typeof payload["seq"] === "number") return payload["seq"] + 1;
+      if ((type === "record.booked" || type === "record.rebooked") && typeof payload["seq"] === "number")
+        return payload["seq"] + 1;
     }
     return 0;
   } finally {

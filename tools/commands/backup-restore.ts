@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { v7 } from "uuid";
 import manifest from "../../package.json" with { type: "json" };
 import { BackupName, StoreName } from "../../lib/contracts/backup.ts";
@@ -16,10 +16,10 @@ import { leaveMark, readMark } from "../../lib/runtime/restored.ts";
 import { backupsIn, requireBackup } from "../../lib/storage/backup/folder.ts";
 import type { KnownHead } from "../../lib/storage/backup/known.ts";
 import { type Restored, restoreBackup, type RestorePlace } from "../../lib/storage/backup/restore.ts";
-import { originHash } from "../../lib/witness/log-notes.ts";
 import { learnErasures } from "../backup/learn-erasures.ts";
 import { type LocalPlace, localPlace } from "../backup/places.ts";
 import { whileStopped } from "../backup/stopped.ts";
+import { witnessesHere } from "../backup/witnesses-here.ts";
 import type { Outcome } from "../client/outcome.ts";
 import { list, localTime } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
@@ -43,7 +43,7 @@ export async function runRestore(
   const witnessed = await witnessedHead(place, given.options.witnessed);
   const { restored, erasures } = await whileStopped(place, async () => {
     const file = await backupOf(place, given.which);
-    const known = [...witnessed, ...(await witnessesHere(place)), ...(await cutOffHead(place))];
+    const known = [...witnessed, ...(await witnessesOf(place)), ...(await cutOffHead(place))];
     const done = await restore(terminal, place, { file, known, reason, olderFor });
     return { restored: done, erasures: await learnErasures(place.folders) };
   });
@@ -124,17 +124,8 @@ async function witnessedHead({ book }: LocalPlace, file: string | undefined): Pr
   return [{ size: note.size, root: note.root, by: `the checkpoint in ${basename(file)}` }];
 }
 
-/** What the agents of this computer have cosigned last, as witnesses. What cannot be read says nothing. */
-async function witnessesHere({ book, folders }: LocalPlace): Promise<KnownHead[]> {
-  if (book === null) return [];
-  const machines = await readdir(folders.agents).catch(() => []);
-  const heads = machines.map(async (machine): Promise<KnownHead[]> => {
-    const note = await readNote(join(folders.agentWitness(machine), `${originHash(book.origin)}.note`)).catch(
-      () => null,
-    );
-    return note === null ? [] : [{ size: note.size, root: note.root, by: `the witness ${machine}` }];
-  });
-  return (await Promise.all(heads)).flat();
+async function witnessesOf({ book, folders }: LocalPlace): Promise<KnownHead[]> {
+  return book === null ? [] : witnessesHere(folders, book.origin);
 }
 
 async function readNote(file: string): Promise<HeadNote> {

@@ -16,6 +16,7 @@ import { Mirror } from "../../lib/storage/mirror.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { logKeysOf, readJoined } from "../../services/standby/joined.ts";
 import { promote, type PromoteOptions as Promotion } from "../../services/standby/promote.ts";
+import { witnessesHere } from "../backup/witnesses-here.ts";
 import type { Outcome } from "../client/outcome.ts";
 import { list } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
@@ -117,15 +118,17 @@ async function place(
   const { data } = readSettings(terminal.env);
   const from = foldersOf(resolve(o.options.from ?? data));
   const joined = await readJoined(from.standbyJoined);
+  const to = resolve(o.options.to ?? data);
   const bars = progressOf(terminal);
   try {
     const marks = await promote({
       act: o.act,
       books: o.books,
       from,
-      to: foldersOf(resolve(o.options.to ?? data)),
+      to: foldersOf(to),
       joined,
       logKeys: logKeysOf(joined),
+      known: (origin) => witnessesHere(foldersOf(to), origin),
       olderOnPurpose: o.options.olderOnPurpose === true,
       by: userInfo().username,
       reason: parseValue(plainText(500), o.options.reason, "--reason"),

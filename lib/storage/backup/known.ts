@@ -44,15 +44,20 @@ export async function newestCheckpoint(rows: (range: KeyRange) => AsyncIterable<
 }
 
 /**
- * Whether a backup is older than what is known, or of another history.
+ * Whether a backup (or `what` else) is older than what is known, or of another history.
  *
  * @param roots - the backup's root over its first so many records, for each known size that it reaches.
  * @returns a sentence that says what is known and by whom; null when the backup has all of it.
  */
-export function whyOlder(known: readonly KnownHead[], size: number, roots: ReadonlyMap<number, Buffer>): string | null {
+export function whyOlder(
+  known: readonly KnownHead[],
+  size: number,
+  roots: ReadonlyMap<number, Buffer>,
+  what = "the backup",
+): string | null {
   const [highest] = known.toSorted((a, b) => b.size - a.size);
   if (highest !== undefined && highest.size > size)
-    return `${highest.by} knows of ${highest.size} records, the backup has ${size}`;
+    return `${highest.by} knows of ${highest.size} records, ${what} has ${size}`;
   const fork = known.find((head) => head.size > 0 && !(roots.get(head.size)?.equals(head.root) ?? false));
-  return fork === undefined ? null : `${fork.by} has another root for the first ${fork.size} records than the backup`;
+  return fork === undefined ? null : `${fork.by} has another root for the first ${fork.size} records than ${what}`;
 }

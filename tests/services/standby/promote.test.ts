@@ -70,6 +70,7 @@ describe("putting a standby's copies in place", () => {
         },
       },
       logKeys: { production: [logs.production.vkey], audit: [logs.audit.vkey] },
+      known: async () => [],
       olderOnPurpose: false,
       by: "root",
       reason: "The hub burned",
@@ -128,7 +129,7 @@ describe("putting a standby's copies in place", () => {
     await onMirror("production", (mirror) => mirror.note(parseCheckpoint(logs.production.checkpoint())));
     await expect(place()).rejects.toMatchObject({
       code: "copy_unproven",
-      message: expect.stringContaining("proven 30 records, and 35 are known"),
+      message: expect.stringContaining("a checkpoint that the log has signed knows of 35 records, the standby has 30"),
     });
     const [, production] = await place({ olderOnPurpose: true });
     expect(production).toMatchObject({ size: 30, known: 35 });
@@ -138,14 +139,21 @@ describe("putting a standby's copies in place", () => {
     await place();
     const grown = await logToFollow("audit");
     for (const [count, why] of [
-      [20, "proven 12 records, and 20 are known"],
-      [0, "tells another history in its first 12 records"],
+      [20, "the head note knows of 20 records, the standby has 12"],
+      [0, "the head note has another root for the first 12 records than the standby"],
     ] as const) {
       await grown.grow(count);
       const note = count === 0 ? parseCheckpoint(logs.audit.checkpoint({ size: 12, root: Buffer.alloc(32, 9) })) : null;
       await writeFile(to.headNote("audit"), note === null ? grown.checkpoint() : logs.audit.checkpoint(note.head));
       await expect(place()).rejects.toThrow(why);
     }
+  });
+
+  it("refuses what witnesses have seen more of", async () => {
+    const seen = { size: 13, root: Buffer.alloc(32), by: "the witness ipc-07" };
+    const known = async (origin: string) => (origin === logs.audit.book.origin ? [seen] : []);
+    await expect(place({ known })).rejects.toThrow("the witness ipc-07 knows of 13 records, the standby has 12");
+    expect(await place({ known, olderOnPurpose: true })).toMatchObject([{ known: 13 }, { known: 30 }]);
   });
 
   it("refuses a copy that has diverged, and one that was never proven", async () => {
