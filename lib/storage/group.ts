@@ -1,5 +1,12 @@
 import type { Database, Operation } from "./database.ts";
 
+/** What the bytes of some keys mean. */
+export type Codec<T> = {
+  /** Must take what `encode` made; undefined for a key without a value. */
+  readonly decode: (bytes: Buffer | undefined) => T;
+  readonly encode: (value: T) => Buffer;
+};
+
 /**
  * One key whose value stages share as what it means: it is decoded when a stage first asks for it and encoded once for
  * the batch, however many stages of the group set it. Made by {@link cellAt}.
@@ -8,13 +15,12 @@ export type Cell<T> = {
   readonly key: Buffer;
   /** The key as the group looks it up. */
   readonly id: string;
-  readonly decode: (bytes: Buffer | undefined) => T;
-  readonly encode: (value: T) => Buffer;
+  readonly codec: Codec<T>;
 };
 
-/** @param o.decode - must take what `o.encode` made; undefined for a key without a value. */
-export function cellAt<T>(key: Buffer, o: Pick<Cell<T>, "decode" | "encode">): Cell<T> {
-  return { key, id: idOf(key), decode: o.decode, encode: o.encode };
+/** @param codec - the same object for each cell that is made of one key: what was decoded by another is not shared. */
+export function cellAt<T>(key: Buffer, codec: Codec<T>): Cell<T> {
+  return { key, id: idOf(key), codec };
 }
 
 /** What a stage reads and writes. All of it or nothing of it reaches the disk, together with the group it is in. */
@@ -23,7 +29,7 @@ export interface Tx {
   get(key: Buffer): Buffer | undefined;
   put(key: Buffer, value: Buffer): void;
   del(key: Buffer): void;
-  /** What `get` and the cell's `decode` would give. Others may hold the same value: it must not be changed. */
+  /** What `get` and the cell's codec would give. Others may hold the same value: it must not be changed. */
   read<T>(cell: Cell<T>): T;
   /** As `put` of the encoded value. The value must not be changed afterwards. */
   set<T>(cell: Cell<T>, value: T): void;
@@ -89,8 +95,8 @@ export class Group {
 
   read<T>(cell: Cell<T>): T {
     const write = this.#find(cell.id);
-    if (write !== undefined && write.cell === cell) return write.decoded as T;
-    return cell.decode(this.get(cell.id, cell.key));
+    if (write !== undefined && write.codec === cell.codec) return write.decoded as T;
+    return cell.codec.decode(this.get(cell.id, cell.key));
   }
 
   #find(id: string): Write | undefined {
@@ -111,11 +117,11 @@ export class Group {
   }
 }
 
-/** What a key will have: `value` is null for none, and undefined until the value of `cell` is encoded. */
-type Write = { key: Buffer; value: Buffer | null | undefined; cell: Cell<unknown> | null; decoded: unknown };
+/** What a key will have: `value` is null for none, and undefined until what `decoded` has is encoded. */
+type Write = { key: Buffer; value: Buffer | null | undefined; codec: Codec<unknown> | null; decoded: unknown };
 
 function valueOf(write: Write): Buffer | null {
-  write.value ??= write.cell === null ? null : write.cell.encode(write.decoded);
+  write.value ??= write.codec === null ? null : write.codec.encode(write.decoded);
   return write.value;
 }
 
@@ -135,11 +141,11 @@ class RunningStage implements Tx {
   }
 
   put(key: Buffer, value: Buffer): void {
-    this.#write(idOf(key), { key, value, cell: null, decoded: null });
+    this.#write(idOf(key), { key, value, codec: null, decoded: null });
   }
 
   del(key: Buffer): void {
-    this.#write(idOf(key), { key, value: null, cell: null, decoded: null });
+    this.#write(idOf(key), { key, value: null, codec: null, decoded: null });
   }
 
   read<T>(cell: Cell<T>): T {
@@ -148,7 +154,7 @@ class RunningStage implements Tx {
   }
 
   set<T>(cell: Cell<T>, value: T): void {
-    this.#write(cell.id, { key: cell.key, value: undefined, cell: cell as Cell<unknown>, decoded: value });
+    this.#write(cell.id, { key: cell.key, value: undefined, codec: cell.codec as Codec<unknown>, decoded: value });
   }
 
   onCommit(effect: () => void): void {

@@ -1,3 +1,5 @@
+import type { Codec } from "./store.ts";
+
 /** What `o<book>/state` holds. All counters are written with what they count. */
 export type OutboxState = {
   /** 16 hexadecimal digits, random at the outbox's creation. */
@@ -28,3 +30,9 @@ export function encodeState(state: OutboxState): Buffer {
 export function decodeState(bytes: Buffer): OutboxState {
   return JSON.parse(bytes.toString()) as OutboxState;
 }
+
+/** The state as stages share it; null before there is one. */
+export const OUTBOX_STATE: Codec<OutboxState | null> = {
+  decode: (bytes) => (bytes === undefined || bytes.length === 0 ? null : decodeState(bytes)),
+  encode: (state) => (state === null ? Buffer.alloc(0) : encodeState(state)),
+};

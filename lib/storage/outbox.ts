@@ -4,8 +4,8 @@ import type { BookName } from "../contracts/names.ts";
 import { canonicalText } from "../ledger/canonical.ts";
 import { decodeStaged, encodeStaged, type StagedEvent } from "./outbox-event.ts";
 import { isUuid, keys, readU64, u64 } from "./keys.ts";
-import { decodeState, encodeState, newOutboxState, type OutboxState } from "./outbox-state.ts";
-import type { Store, Tx } from "./store.ts";
+import { decodeState, encodeState, newOutboxState, OUTBOX_STATE, type OutboxState } from "./outbox-state.ts";
+import { type Cell, cellAt, type Store, type Tx } from "./store.ts";
 
 /** How long a settled event is kept at least, ms: a hub that was restored from a backup asks for it again. */
 export const SEALED_KEPT_MS: number = 30 * 24 * 60 * 60 * 1000;
@@ -49,12 +49,14 @@ export class Outbox {
   }
   readonly #o: OutboxOptions;
   readonly #listeners: (() => void)[] = [];
+  readonly #cell: Cell<OutboxState | null>;
   #oldest: { dseq: number; at: string } | null = null;
 
   private constructor(options: OutboxOptions, epoch: string) {
     this.#o = options;
     this.book = options.book;
     this.epoch = epoch;
+    this.#cell = cellAt(keys.outbox.state(options.book), OUTBOX_STATE);
   }
 
   /** Opens the outbox of a store, and makes it with a new epoch if there is none. */
@@ -259,13 +261,14 @@ export class Outbox {
   }
 
   #state(tx?: Tx): OutboxState {
-    const key = keys.outbox.state(this.book);
-    const stored = tx === undefined ? this.#o.store.getNow(key) : tx.get(key);
-    return stored === undefined ? newOutboxState(this.epoch) : decodeState(stored);
+    const { key, codec } = this.#cell;
+    return (
+      (tx === undefined ? codec.decode(this.#o.store.getNow(key)) : tx.read(this.#cell)) ?? newOutboxState(this.epoch)
+    );
   }
 
   #put(tx: Tx, state: OutboxState): void {
-    tx.put(keys.outbox.state(this.book), encodeState(state));
+    tx.set(this.#cell, state);
   }
 
   #notify(): void {

@@ -6,7 +6,7 @@ import { FORMAT_KEY, STORE_FORMAT } from "./keys.ts";
 import { StoreSnapshot } from "./snapshot.ts";
 
 export type { KeyRange } from "./database.ts";
-export { type Cell, cellAt, type Tx } from "./group.ts";
+export { type Cell, cellAt, type Codec, type Tx } from "./group.ts";
 
 /** How long a write that may wait does so at most, ms. */
 const PATIENT_MS = 25;

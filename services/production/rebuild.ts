@@ -1,6 +1,6 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Book } from "../../lib/storage/book.ts";
-import type { Store, Tx } from "../../lib/storage/store.ts";
+import { type Cell, cellAt, type Store, type Tx } from "../../lib/storage/store.ts";
 import { foldRecord } from "./fold.ts";
 import { VIEWS } from "./view-keys.ts";
 
@@ -11,13 +11,18 @@ const VIEWS_VERSION = 1;
 /** `folded` is null while old views are being removed: a crash then begins again. */
 type Mark = { version: number; folded: number | null };
 
+const MARK_CELL: Cell<Mark | null> = cellAt(MARK, {
+  decode: readMark,
+  encode: (mark) => Buffer.from(JSON.stringify(mark)),
+});
+
 /** Records that one batch of a rebuild folds; bounds what is held in memory. */
 const BATCH = 500;
 
 export type ViewedBook = { store: Store; book: Pick<Book, "head" | "leafAt" | "open"> };
 
 /** Says in the batch of a record that the views hold all records below `size`. */
-export function markFolded(tx: Pick<Tx, "put">, size: number): void {
+export function markFolded(tx: Pick<Tx, "set">, size: number): void {
   putMark(tx, { version: VIEWS_VERSION, folded: size });
 }
 
@@ -85,8 +90,8 @@ function readable(book: ViewedBook["book"], seq: number) {
   }
 }
 
-function putMark(tx: Pick<Tx, "put">, mark: Mark): void {
-  tx.put(MARK, Buffer.from(JSON.stringify(mark)));
+function putMark(tx: Pick<Tx, "set">, mark: Mark): void {
+  tx.set(MARK_CELL, mark);
 }
 
 function readMark(bytes: Buffer | undefined): Mark | null {

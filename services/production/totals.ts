@@ -1,5 +1,5 @@
 import { canonicalBytes } from "../../lib/ledger/canonical.ts";
-import type { Tx } from "../../lib/storage/store.ts";
+import { cellAt, type Codec, type Tx } from "../../lib/storage/store.ts";
 import type { EntryFields, Totals } from "../../lib/contracts/production.ts";
 import type { EntryState } from "./entry-state.ts";
 import { ALL_TOTALS, countKey, lotTotalsKey } from "./view-keys.ts";
@@ -21,6 +21,13 @@ const NOTHING: Totals = {
   voided: 0,
 };
 
+/** Shared between the entries of a batch: each of them changes the same few totals. */
+const TOTALS: Codec<Totals> = { decode: decodeTotals, encode: canonicalBytes };
+const COUNT: Codec<number> = {
+  decode: (bytes) => Number(bytes?.toString("latin1") ?? 0),
+  encode: (count) => Buffer.from(String(count), "latin1"),
+};
+
 /** Takes the old state of an entry out of the totals and the new one in, of its lot or lots and of the whole. */
 export function foldTotals(tx: Tx, before: EntryState | null, after: EntryState): void {
   const terms: Term[] = [{ state: after, sign: 1 }];
@@ -32,7 +39,7 @@ export function foldTotals(tx: Tx, before: EntryState | null, after: EntryState)
   }
   const all = applyTerms(tx, { key: ALL_TOTALS, lot: null }, terms);
   all.lots += lots;
-  tx.put(ALL_TOTALS, canonicalBytes(all));
+  tx.set(cellAt(ALL_TOTALS, TOTALS), all);
 }
 
 export function decodeTotals(bytes: Uint8Array | undefined): Totals {
@@ -49,12 +56,12 @@ function foldLot(tx: Tx, scope: Scope, terms: Term[]): number {
   const totals = applyTerms(tx, scope, terms);
   const had = totals.lots;
   totals.lots = totals.entries > 0 ? 1 : 0;
-  tx.put(scope.key, canonicalBytes(totals));
+  tx.set(cellAt(scope.key, TOTALS), totals);
   return totals.lots - had;
 }
 
 function applyTerms(tx: Tx, scope: Scope, terms: Term[]): Totals {
-  const totals = decodeTotals(tx.get(scope.key));
+  const totals = { ...tx.read(cellAt(scope.key, TOTALS)) };
   for (const { state, sign } of terms) {
     if (state.state === "voided") totals.voided += sign;
     else addLive(totals, state.fields, sign);
@@ -85,10 +92,11 @@ function foldCounts(tx: Tx, kind: "machine" | "order", lot: string | null, terms
 }
 
 function bump(tx: Tx, key: Buffer, delta: number): -1 | 0 | 1 {
-  const had = Number(tx.get(key)?.toString("latin1") ?? 0);
+  const cell = cellAt(key, COUNT);
+  const had = tx.read(cell);
   const has = had + delta;
   if (has === 0) tx.del(key);
-  else tx.put(key, Buffer.from(String(has), "latin1"));
+  else tx.set(cell, has);
   if (had === 0) return 1;
   return has === 0 ? -1 : 0;
 }

@@ -7,8 +7,8 @@ export function createMemoryTx() {
     get: (key: Buffer) => kept.get(key.toString("hex")),
     put: (key: Buffer, value: Buffer) => void kept.set(key.toString("hex"), value),
     del: (key: Buffer) => void kept.delete(key.toString("hex")),
-    read: <T>(cell: Cell<T>) => cell.decode(kept.get(cell.key.toString("hex"))),
-    set: <T>(cell: Cell<T>, value: T) => void kept.set(cell.key.toString("hex"), cell.encode(value)),
+    read: <T>(cell: Cell<T>) => cell.codec.decode(kept.get(cell.key.toString("hex"))),
+    set: <T>(cell: Cell<T>, value: T) => void kept.set(cell.key.toString("hex"), cell.codec.encode(value)),
     onCommit: (effect: () => void) => effect(),
     /** Every key and value as text, in the order of the keys. */
     dump: () =>
