@@ -35,6 +35,9 @@ export type Bearer = { name: string; token: string };
 
 export type DirectoryClient = ReturnType<typeof createDirectoryClient>;
 
+/** As long as three stores may take to be written anew, ms. */
+const ERASURE_TIMEOUT_MS = 5 * 60_000;
+
 type Ask = { method: string; path: string; bearer?: Bearer; body?: unknown; timeoutMs?: number };
 
 /** A large store takes a while to be written and read back. */
@@ -135,9 +138,11 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
     /** @param who - name or random id. */
     personData: (bearer: Bearer, who: string): Promise<PersonData> =>
       ask(PersonData, { method: "GET", path: `/directory/people/${encodeURIComponent(who)}/data`, bearer }),
-    /** Resolves when it is done. @param who - name or random id. */
-    personErase: (bearer: Bearer, who: string, body: z.input<typeof EraseRequest>): Promise<z.infer<typeof Erased>> =>
-      ask(Erased, { method: "POST", path: `/directory/people/${encodeURIComponent(who)}/erase`, bearer, body }),
+    /** Resolves when it is done: three stores are written anew. @param who - name or random id. */
+    personErase: (bearer: Bearer, who: string, body: z.input<typeof EraseRequest>): Promise<z.infer<typeof Erased>> => {
+      const path = `/directory/people/${encodeURIComponent(who)}/erase`;
+      return ask(Erased, { method: "POST", path, bearer, body, timeoutMs: ERASURE_TIMEOUT_MS });
+    },
     personKey: (bearer: Bearer, sub: string): Promise<z.infer<typeof PersonKey>> =>
       ask(PersonKey, { method: "GET", path: `/directory/people/${encodeURIComponent(sub)}/key`, bearer }),
   };
