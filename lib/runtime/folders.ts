@@ -60,6 +60,8 @@ export function foldersOf(data: string) {
     promotion: (book: BookName) => join(data, book, "promotion.json"),
     /** The store of a book. The head note lies beside it: putting an old copy of the store back must not bring its note along. */
     bookStore: (book: BookName) => join(data, book, "store"),
+    /** A repaired copy of a store that cannot be opened any more: read in its place, never written. */
+    repairedStore: (book: BookName) => join(data, book, "store-repaired"),
     /** Whom to trust of this plant (C2SP tlog-policy): to be kept elsewhere too. */
     trustPolicy: join(data, "audit", "tlog-policy"),
     headNote: (book: BookName) => join(data, book, "head.note"),

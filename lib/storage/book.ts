@@ -11,6 +11,7 @@ import { runVerification, type VerifyOptions } from "./book-verification.ts";
 import type { LogSigner } from "./checkpoints.ts";
 import { decodeHead, HEAD, type HeadState } from "./head-state.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
+import { describeRepaired } from "./missing-records.ts";
 import { NoteFile } from "./note-file.ts";
 import type { Store, Tx } from "./store.ts";
 
@@ -26,6 +27,8 @@ export type BookOptions = {
   origin: string;
   /** Path of the head note, outside the store's folder. Left out in memory. */
   headNote?: string;
+  /** Why the store is a repaired copy of one that could not be opened: the book is damaged then, whatever it says of itself. */
+  repaired?: string | null;
   /** Signs the head note. Left out: it stays unsigned, for tests. */
   signer?: LogSigner;
 };
@@ -72,7 +75,10 @@ export class Book {
     const { store, origin, headNote, signer } = options;
     const file = headNote === undefined ? null : new NoteFile(headNote);
     const note = file === null ? null : await file.read();
-    const damage = await findDamage({ store, origin, note, known: signer?.known() ?? null });
+    const damage =
+      typeof options.repaired === "string"
+        ? await describeRepaired({ store, note, repaired: options.repaired })
+        : await findDamage({ store, origin, note, known: signer?.known() ?? null });
     const noted = note !== null && typeof note === "object" ? note.size : -1;
     const book = new Book(options, file, noted, damage);
     if (damage === null) {

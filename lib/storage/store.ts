@@ -30,6 +30,7 @@ export class Store {
   #closed = false;
   readonly #written = { batches: 0, stages: 0, ms: 0, failures: 0 };
   #suspect = false;
+  #readOnly = false;
   /** One that has not begun: whoever asks meanwhile is served by it. */
   #rewriteAsked: Promise<void> | null = null;
   #rewriting: Promise<unknown> | null = null;
@@ -45,13 +46,16 @@ export class Store {
   }
 
   /**
+   * @param o.readOnly - refuses all writes, with `book_damaged`: for a copy of a damaged store.
    * @param o.threads - worker threads may read along, for a store that only this process's own code opens: a second
    *   opening by the same process is then not refused.
    * @throws RastroError `store_locked`, `store_unusable` or `store_newer`; the message names the folder and says what
    *   to do.
    */
-  static async openFolder(folder: string, o: { threads?: boolean } = {}): Promise<Store> {
-    return Store.onDatabase(await openLevel(folder, o), folder);
+  static async openFolder(folder: string, o: { threads?: boolean; readOnly?: boolean } = {}): Promise<Store> {
+    const store = await Store.onDatabase(await openLevel(folder, o), folder);
+    store.#readOnly = o.readOnly === true;
+    return store;
   }
 
   /** A store that is gone with the process; keeps every other promise. */
@@ -220,6 +224,7 @@ export class Store {
       return { failure: this.#unusable("what was staged has no form on disk", cause), isOnDisk: false };
     }
     if (operations.length > 0) {
+      if (this.#readOnly) return { failure: this.#refusal(), isOnDisk: false };
       const written = this.#writeBatch(operations);
       const afterwards = this.#companions.map((companion) => attempt(() => companion(group)));
       failure = await written;
@@ -295,6 +300,11 @@ export class Store {
     } catch (cause) {
       throw this.#unusable("a value could not be read", cause);
     }
+  }
+
+  #refusal(): RastroError {
+    const message = `Writing to the store in ${this.#place} failed: it is a repaired copy of a damaged one, and only read. Restore a verified backup.`;
+    return new RastroError({ code: "book_damaged", message, given: this.#place });
   }
 
   #unusable(what: string, cause?: unknown): RastroError {

@@ -74,10 +74,14 @@ export function createVerifications(o: VerificationsOptions): Verifications {
 
   async function run(cause: VerifyCause, asked: Parameters<Verifications["run"]>[1] = {}): Promise<VerifyReport> {
     const { from = 0, onProgress } = asked;
-    while (running !== null && running.from !== 0 && running.from !== from) await running.report.catch(() => undefined);
-    running ??= begin(cause, from);
-    if (onProgress !== undefined) running.watching.add(onProgress);
-    return running.report;
+    const ahead = running;
+    if (ahead !== null && ahead.from !== 0 && ahead.from !== from) {
+      await ahead.report.catch(() => undefined);
+      return run(cause, asked);
+    }
+    const joined = (running ??= begin(cause, from));
+    if (onProgress !== undefined) joined.watching.add(onProgress);
+    return joined.report;
   }
 
   return {

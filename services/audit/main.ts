@@ -21,7 +21,7 @@ import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts
 import { createTokens } from "../../lib/runtime/token.ts";
 import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
 import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { openBookStore } from "../../lib/storage/repaired-copy.ts";
 import { witnessAlarms, witnessFigures } from "./witnesses/shown.ts";
 import { startAudit } from "./start-audit.ts";
 
@@ -45,7 +45,8 @@ async function start(context: ProcessContext): Promise<void> {
 
   const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
   const mark = await requirePromoted(folders.promotion(NAME));
-  const store = await Store.openFolder(folders.bookStore(NAME), { threads: true });
+  const opened = await openBookStore(folders.bookStore(NAME), { copy: folders.repairedStore(NAME) });
+  const { store } = opened;
   context.onStop(() => store.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
   const link = openLink({ url: settings.brokerUrl, name: NAME, ca, password: token, log, random });
@@ -57,7 +58,7 @@ async function start(context: ProcessContext): Promise<void> {
   });
 
   const audit = await startAudit({
-    store,
+    ...opened,
     link,
     principals: followPrincipals({ link, directoryKey, log }),
     personKeys,

@@ -37,6 +37,8 @@ import { openWitnessing, type Witnessing, type WitnessingSettings } from "./witn
 
 export type AuditOptions = {
   store: Store;
+  /** Why the store is a repaired copy of one that could not be opened. */
+  repaired?: string | null;
   link: Link;
   principals: Principals;
   personKeys: KeptKeysOfPeople;
@@ -136,10 +138,10 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   };
 }
 
-async function openBook({ store, logKeys, headNote, log }: AuditOptions): Promise<Book> {
+async function openBook({ store, repaired = null, logKeys, headNote, log }: AuditOptions): Promise<Book> {
   const { origin } = logKeys;
   const note = headNote === undefined ? {} : { headNote };
-  const book = await Book.open({ store, name: "audit", origin, signer: logKeys, ...note });
+  const book = await Book.open({ store, name: "audit", origin, signer: logKeys, repaired, ...note });
   if (book.damage !== null)
     log.error({ damage: book.damage }, "the book is damaged: it is shown and verified, and takes no records");
   return book;

@@ -19,7 +19,7 @@ import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { openBookStore } from "../../lib/storage/repaired-copy.ts";
 import { bookFigures, outboxFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { auditLag } from "./audit-lag.ts";
 import { createSigner } from "./signer.ts";
@@ -43,7 +43,8 @@ async function start(context: ProcessContext): Promise<void> {
 
   const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
   const mark = await requirePromoted(folders.promotion(NAME));
-  const store = await Store.openFolder(folders.bookStore(NAME), { threads: true });
+  const opened = await openBookStore(folders.bookStore(NAME), { copy: folders.repairedStore(NAME) });
+  const { store } = opened;
   context.onStop(() => store.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
   const link = openLink({ url: settings.brokerUrl, name: NAME, ca, password: token, log, random });
@@ -55,7 +56,7 @@ async function start(context: ProcessContext): Promise<void> {
   });
 
   const production = await startProduction({
-    store,
+    ...opened,
     link,
     principals: followPrincipals({ link, directoryKey, log }),
     personKeys,

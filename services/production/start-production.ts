@@ -44,6 +44,8 @@ const GATHER_MS = 30;
 
 export type ProductionOptions = {
   store: Store;
+  /** Why the store is a repaired copy of one that could not be opened. */
+  repaired?: string | null;
   link: Link;
   principals: Principals;
   personKeys: KeptKeysOfPeople;
@@ -165,10 +167,10 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   };
 }
 
-async function openBook({ store, logKeys, headNote, log }: ProductionOptions): Promise<Book> {
+async function openBook({ store, repaired = null, logKeys, headNote, log }: ProductionOptions): Promise<Book> {
   const { origin } = logKeys;
   const note = headNote === undefined ? {} : { headNote };
-  const book = await Book.open({ store, name: "production", origin, signer: logKeys, ...note });
+  const book = await Book.open({ store, name: "production", origin, signer: logKeys, repaired, ...note });
   if (book.damage !== null)
     log.error({ damage: book.damage }, "the book is damaged: it is read and verified, and takes no records");
   return book;
