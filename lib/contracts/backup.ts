@@ -112,7 +112,7 @@ export const RestoredMark = z.strictObject({
   /** The login of whoever restored on the computer, as the system knows it. */
   by: z.string().max(64),
   reason: plainText(500).nullable(),
-  /** Where what was there before lies now, below the data folder; null when nothing was there. */
+  /** The folder in which what was there before lies now; null when nothing was there. */
   aside: z.string().nullable(),
 });
 export type RestoredMark = z.infer<typeof RestoredMark>;

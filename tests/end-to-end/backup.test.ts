@@ -1,19 +1,16 @@
-import { randomBytes } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 as newId } from "uuid";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { BackupReport, BackupRow } from "../../lib/contracts/backup.ts";
 import type { BookName } from "../../lib/contracts/names.ts";
-import { openLink } from "../../lib/messaging/link.ts";
-import { createRequester } from "../../lib/messaging/request-client.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { Book } from "../../lib/storage/book.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { originHash } from "../../lib/witness/log-notes.ts";
+import { acceptLoss } from "../support/accept-loss.ts";
 import { rastro } from "../support/cli.ts";
-import { SILENT } from "../support/silent.ts";
-import { type Plant, startPlant } from "../support/plant.ts";
+import { usePlant } from "../support/plant.ts";
 
 /*
  * The disk of the production book is lost, a backup of half of it is put in its place, and the machine sends what it
@@ -21,17 +18,9 @@ import { type Plant, startPlant } from "../support/plant.ts";
  */
 describe("a book that is lost and restored from yesterday's backup", () => {
   const ids: string[] = [];
-  let plant: Plant;
+  const plantOf = usePlant();
 
-  beforeAll(async () => {
-    plant = await startPlant();
-  }, 60_000);
-  afterAll(async () => {
-    await plant?.stop();
-    await plant?.remove();
-  });
-
-  const cli = (...args: string[]) => rastro(plant.environment, args);
+  const cli = (...args: string[]) => rastro(plantOf().environment, args);
 
   it("backs every store up while entries come in", { timeout: 60_000 }, async () => {
     await makeEntries(50);
@@ -53,8 +42,8 @@ describe("a book that is lost and restored from yesterday's backup", () => {
     const running = await cli("backup", "restore", "production");
     expect(running).toMatchObject({ code: 1, stdout: "" });
     expect(running.stderr).toContain("Stop it first");
-    await plant.stop();
-    await rm(plant.folders.bookStore("production"), { recursive: true });
+    await plantOf().stop();
+    await rm(plantOf().folders.bookStore("production"), { recursive: true });
     const older = await cli("backup", "restore", "production");
     expect(older.code).toBe(1);
     expect(older.stderr).toContain("the head note knows of 100 records, the backup has 50");
@@ -63,11 +52,11 @@ describe("a book that is lost and restored from yesterday's backup", () => {
   });
 
   it("knows from a witness, and from a checkpoint that somebody else kept", { timeout: 30_000 }, async () => {
-    await rm(plant.folders.headNote("production"));
+    await rm(plantOf().folders.headNote("production"));
     const unseen = await cli("backup", "restore", "production");
     expect(unseen.stderr).toContain("the witness ipc-07 knows of 100 records");
-    const { id } = await readPlant(plant.folders.data);
-    const file = join(plant.folders.data, "witnessed.note");
+    const { id } = await readPlant(plantOf().folders.data);
+    const file = join(plantOf().folders.data, "witnessed.note");
     await writeFile(file, `${id}/production\n1000\n${Buffer.alloc(32).toString("base64")}\n`);
     const older = await cli("backup", "restore", "production", "--witnessed", file);
     expect(older.stderr).toContain("the checkpoint in witnessed.note knows of 1000 records");
@@ -81,17 +70,19 @@ describe("a book that is lost and restored from yesterday's backup", () => {
     expect(restored.stderr).toBe("");
     expect(restored.stdout).toContain("start Rastro again");
 
-    const { processes } = plant;
+    const { processes } = plantOf();
     await processes.broker.start();
     await Promise.all([processes.audit.start(), processes.production.start(), processes.fleet.start()]);
     await processes["edge-agent"].start();
-    await acceptLoss();
+    // Production is stopped as soon as audit or a witness is heard, and not before.
+    const accept = () => acceptLoss(plantOf(), "production", reason);
+    await vi.waitFor(accept, { timeout: 30_000, interval: 200 });
     await vi.waitFor(async () => expect(await totals()).toMatchObject({ entries: 100 }), {
       timeout: 30_000,
       interval: 200,
     });
     await vi.waitFor(auditToldOfAll, { timeout: 30_000, interval: 200 });
-    await plant.stop();
+    await plantOf().stop();
 
     const production = await read("production");
     expect(production.ofType("entry.created").toSorted()).toEqual(ids.toSorted());
@@ -105,8 +96,8 @@ describe("a book that is lost and restored from yesterday's backup", () => {
   });
 
   async function makeEntries(count: number): Promise<void> {
-    const headers = { authorization: `Bearer ${await plant.doorKey()}`, "content-type": "application/json" };
-    const door = `${plant.urlOf("edge-agent")}/entries`;
+    const headers = { authorization: `Bearer ${await plantOf().doorKey()}`, "content-type": "application/json" };
+    const door = `${plantOf().urlOf("edge-agent")}/entries`;
     for (let n = 0; n < count; n += 1) {
       const id = newId();
       const fields = { machine: "ipc-07", lot: "L-1", good: 1 };
@@ -123,22 +114,9 @@ describe("a book that is lost and restored from yesterday's backup", () => {
     );
   }
 
-  /** A book of which a witness has seen more takes no records until an administrator lets it go on. */
-  async function acceptLoss(): Promise<void> {
-    const session = await plant.signInLocal();
-    const url = plant.settings.brokerUrl;
-    const link = openLink({ url, name: session.user, password: () => session.token, log: SILENT, random: randomBytes });
-    const { user, session: segment } = session;
-    const asker = createRequester({ link, user, session: segment, newId, now: Date.now });
-    const reason = { code: "OTHER" as const, text: "The disk of the hub was lost" };
-    const accept = () => asker.call("audit", "accept-loss", { event: newId(), book: "production", reason });
-    await vi.waitFor(accept, { timeout: 30_000, interval: 200 });
-    await link.close();
-  }
-
   async function witnessHasSeenAll(): Promise<void> {
-    const { id } = await readPlant(plant.folders.data);
-    const file = join(plant.folders.agentWitness("ipc-07"), `${originHash(`${id}/production`)}.note`);
+    const { id } = await readPlant(plantOf().folders.data);
+    const file = join(plantOf().folders.agentWitness("ipc-07"), `${originHash(`${id}/production`)}.note`);
     expect(await readFile(file, "utf8")).toContain("/production\n100\n");
   }
 
@@ -148,15 +126,20 @@ describe("a book that is lost and restored from yesterday's backup", () => {
 
   /** Production has a receipt of audit for all that it told. */
   async function auditToldOfAll(): Promise<void> {
-    const figures = await (await fetch(`${plant.urlOf("production")}/metrics`)).text();
+    const figures = await (await fetch(`${plantOf().urlOf("production")}/metrics`)).text();
     expect(figures).toMatch(/^rastro_outbox_waiting_events\{.*\} 0$/m);
   }
 
   async function read(name: BookName) {
-    const store = await Store.openFolder(plant.folders.bookStore(name));
+    const store = await Store.openFolder(plantOf().folders.bookStore(name));
     try {
-      const { id } = await readPlant(plant.folders.data);
-      const book = await Book.open({ store, name, origin: `${id}/${name}`, headNote: plant.folders.headNote(name) });
+      const { id } = await readPlant(plantOf().folders.data);
+      const book = await Book.open({
+        store,
+        name,
+        origin: `${id}/${name}`,
+        headNote: plantOf().folders.headNote(name),
+      });
       expect(book.damage).toBeNull();
       const records = Array.from({ length: book.head().size }, (_, seq) => book.open(seq) as unknown as EventRecord);
       const ofType = (type: string) => records.filter(({ event }) => event.type === type).map(({ event }) => event.id);

@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { afterAll, beforeAll } from "vitest";
 import { prepare } from "../../broker/directory/prepare.ts";
 import type { Session } from "../../lib/contracts/directory.ts";
 import { createDirectoryClient, type DirectoryClient } from "../../lib/runtime/directory-client.ts";
@@ -94,6 +95,22 @@ export async function startPlant(
       await processes.broker.stop();
     },
     remove: () => rm(data, { recursive: true, force: true }),
+  };
+}
+
+/** A plant for the tests of a file, started before the first of them and gone after the last. */
+export function usePlant(): () => Plant {
+  let plant: Plant | undefined;
+  beforeAll(async () => {
+    plant = await startPlant();
+  }, 60_000);
+  afterAll(async () => {
+    await plant?.stop();
+    await plant?.remove();
+  });
+  return () => {
+    if (plant === undefined) throw new Error("the plant has not been started");
+    return plant;
   };
 }
 

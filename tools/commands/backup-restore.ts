@@ -13,7 +13,7 @@ import { signCheckpoint } from "../../lib/ledger/checkpoint.ts";
 import { type HeadNote, parseHeadNote } from "../../lib/ledger/head-note.ts";
 import { openLogKeys } from "../../lib/runtime/log-keys.ts";
 import { leaveMark, readMark } from "../../lib/runtime/restored.ts";
-import { backupsIn, requireBackup } from "../../lib/storage/backup/folder.ts";
+import { listBackups, requireBackup } from "../../lib/storage/backup/folder.ts";
 import type { KnownHead } from "../../lib/storage/backup/known.ts";
 import { type Restored, restoreBackup, type RestorePlace } from "../../lib/storage/backup/restore.ts";
 import { learnErasures } from "../backup/learn-erasures.ts";
@@ -108,12 +108,17 @@ async function backupOf({ name, backups }: LocalPlace, which: string | undefined
       `the name of one of ${backups}, or the path of a file that is there`,
     );
   }
-  const [newest] = await backupsIn(backups);
-  if (which === undefined && newest === undefined) {
-    const message = `Restoring ${name} failed: there is no backup in ${backups}; name the path of one.`;
-    throw new RastroError({ code: "unknown_backup", message, given: backups });
-  }
-  return requireBackup(backups, which ?? newest ?? "");
+  return requireBackup(backups, which ?? (await newestIn(backups, name)));
+}
+
+/** What an earlier restore saved of the store that it replaced is only restored when it is named. */
+async function newestIn(backups: string, store: StoreName): Promise<string> {
+  const newest = (await listBackups(backups, store)).find(
+    ({ header }) => header !== null && header.why !== "before-restore",
+  );
+  if (newest !== undefined) return newest.name;
+  const message = `Restoring ${store} failed: there is no backup in ${backups}; name the path of one.`;
+  throw new RastroError({ code: "unknown_backup", message, given: backups });
 }
 
 async function witnessedHead({ book }: LocalPlace, file: string | undefined): Promise<KnownHead[]> {
