@@ -91,7 +91,8 @@ export function createBehindBooks(o: {
       if (seen.length === 0) throw notBehind(book);
       accepting.add(book);
       try {
-        await log.release();
+        // The record of it goes into the audit book: that one has to be let go first, another only once it is recorded.
+        if (book === "audit") await log.release();
         await o.troubles.settle();
         const payload = { book, size, seen } satisfies LossAccepted;
         await o.tell(draftOf(o.teller, { type: "book.loss-accepted", obj: { kind: "book", key: book }, payload }, by));
