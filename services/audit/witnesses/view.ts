@@ -41,7 +41,7 @@ export type WitnessView = {
  */
 export async function openWitnessView(o: {
   store: Store;
-  book: Pick<Book, "head" | "open" | "onAppend">;
+  book: Pick<Book, "head" | "open" | "onAppend" | "damage">;
 }): Promise<WitnessView> {
   const rows = new Map<string, WitnessRow>();
   const open = new Map<string, Trouble>();
@@ -79,14 +79,15 @@ export async function openWitnessView(o: {
     tx.onCommit(() => void losses.set(loss.book, after));
   }
 
-  const first = await firstUnfolded(o);
+  // The store of a damaged book may take no writes, and its records are not to be believed: what there is has to do.
+  const first = o.book.damage === null ? await firstUnfolded(o) : null;
   for await (const [, value] of o.store.range(ROWS)) keep(rows, decode(value) as WitnessRow);
   for await (const [key, value] of o.store.range(OPEN))
     open.set(key.toString("utf8", OPEN.gte.length), decode(value) as Trouble);
   for await (const [key, value] of o.store.range(LOSSES)) {
     losses.set(key.toString("utf8", LOSSES.gte.length) as BookName, decode(value) as Losses);
   }
-  await foldStored(o, first, fold);
+  if (first !== null) await foldStored(o, first, fold);
   o.book.onAppend((tx, { seq }, told) => {
     const name = fold(tx, seq, told);
     if (name !== null) tx.onCommit(() => listeners.forEach((listener) => listener(name)));

@@ -120,7 +120,8 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
     }
   }
 
-  await books.fall(...gate.behind(), ...(await seenMore()));
+  // A damaged book takes nothing in anyway.
+  if (book.damage === null) await books.fall(...gate.behind(), ...(await seenMore()));
   await writePolicy();
   view.onChange(() => void admissions.welcome().then(writePolicy));
 

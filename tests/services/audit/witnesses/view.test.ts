@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { v7 } from "uuid";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { EventDraft } from "../../../../lib/contracts/events.ts";
 import { Book } from "../../../../lib/storage/book.ts";
 import { keys } from "../../../../lib/storage/keys.ts";
@@ -25,8 +28,8 @@ const conflict: Trouble = {
   notes: { held: "one note", offered: "another" },
 };
 
-async function openBook() {
-  const store = await Store.inMemory();
+async function openBook(given?: Store) {
+  const store = given ?? (await Store.inMemory());
   const book = await Book.open({ store, name: "audit", origin: "plant-test/audit" });
   const tell = (told: Pick<EventDraft, "type" | "obj" | "payload"> & Partial<EventDraft>, code: string | null = null) =>
     store.write((tx) => {
@@ -71,6 +74,23 @@ describe("what the audit book says of its witnesses", () => {
     expect(stored.length).toBeGreaterThan(3);
     await store.write((tx) => stored.forEach((key) => tx.del(key)));
     expect(said(await openWitnessView({ store, book }))).toEqual(said(view));
+  });
+
+  it("is shown as it was where the store takes no writes", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "rastro-view-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const { store, book, tell } = await openBook(await Store.openFolder(folder));
+    const before = await openWitnessView({ store, book });
+    await tell({ type: "witness.admitted", obj: about("ipc-01"), payload: admission });
+    const shown = said(before);
+    await tell({ type: "agent.started", obj: about("ipc-02"), payload: {} });
+    await store.close();
+
+    const copy = await Store.openFolder(folder, { readOnly: true });
+    const repaired = "it was cut short";
+    const damaged = await Book.open({ store: copy, name: "audit", origin: "plant-test/audit", repaired });
+    expect(said(await openWitnessView({ store: copy, book: damaged }))).toEqual(shown);
+    await copy.close();
   });
 
   it("is not what a machine says of others: only its own offer is taken", async () => {
