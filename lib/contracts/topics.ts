@@ -49,6 +49,7 @@ export const filters = {
   everyPrincipal: "directory/principals/+",
   eventsFor: (book: BookName) => [`machines/+/events/${book}`, `services/+/events/${book}`],
   everyCheckpoint: "books/+/checkpoint",
+  everyStandbyBook: "services/standby/books/+",
   everyRotations: "books/+/rotations",
   everyWitnessResponse: "machines/+/witness/+/response/+",
   everyWitnessAlarm: "machines/+/witness/+/alarm",

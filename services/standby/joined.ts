@@ -23,10 +23,19 @@ export async function readJoined(file: string): Promise<Invitation> {
   });
 }
 
-/** The keys by which each log is known. @throws LedgerError `bad-note`. */
+/** The keys by which each log is known. @throws RastroError `schema` naming one that is none. */
 export function logKeysOf({ logs }: Invitation): Record<BookName, VerifierKey[]> {
-  const keysOf = (name: BookName) => logs[name].map((text) => parseVerifierKey(text));
+  const keysOf = (name: BookName) => logs[name].map((text) => keyIn(name, text));
   return { production: keysOf("production"), audit: keysOf("audit") };
+}
+
+function keyIn(name: BookName, text: string): VerifierKey {
+  try {
+    return parseVerifierKey(text);
+  } catch (cause) {
+    const message = `Reading the key of the book ${name} failed: "${text}" is no key of a log (a vkey of C2SP signed-note).`;
+    throw new RastroError({ code: "schema", message, field: `logs.${name}`, given: text }, { cause });
+  }
 }
 
 /**

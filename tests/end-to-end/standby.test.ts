@@ -174,6 +174,13 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
       production: true,
       audit: true,
     });
+    const states = StandbyState.array().parse(
+      (await rastro(plant.environment, ["standby", "status", "--json"])).json(),
+    );
+    expect(states.map(({ book: name, state, message }) => [name, state, message])).toEqual([
+      ["audit", "following", null],
+      ["production", "following", null],
+    ]);
     await standby.stop();
     // These have receipts, and the standby knows nothing of them: the agent has them sealed.
     const late = await saveAtDoor(plant, 5);

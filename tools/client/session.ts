@@ -25,6 +25,8 @@ export interface SignedInHub {
     body: RequestInput<S, O>,
     options?: CallOptions,
   ): Promise<ResponseOf<S, O>>;
+  /** What the broker retains under a filter, by topic. Throws as {@link SignedInHub.call}; `not_allowed`. */
+  retained(filter: string): Promise<Map<string, string>>;
 }
 
 /** Signs in, does the work, and ends what was begun: the connection, and the session if it was made for this command. */
@@ -41,6 +43,7 @@ export async function withHub<T>(env: NodeJS.ProcessEnv, work: (hub: SignedInHub
       bearer,
       password,
       call: async (service, operation, body, options) => (await connect.get()).call(service, operation, body, options),
+      retained: async (filter) => (await connect.get()).retained(filter),
     });
   } finally {
     await connect.made()?.then(

@@ -6,7 +6,8 @@ import { ServiceKeyRequest } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { BookName, plainText } from "../../lib/contracts/names.ts";
 import { parseJson, parseValue } from "../../lib/contracts/parse.ts";
-import { Invitation, type PromotionMark } from "../../lib/contracts/standby.ts";
+import { Invitation, type PromotionMark, StandbyState } from "../../lib/contracts/standby.ts";
+import { filters } from "../../lib/contracts/topics.ts";
 import { type Folders, foldersOf } from "../../lib/runtime/folders.ts";
 import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
 import { codeOf, replaceFile } from "../../lib/runtime/new-file.ts";
@@ -16,9 +17,10 @@ import { Mirror } from "../../lib/storage/mirror.ts";
 import { Store } from "../../lib/storage/store.ts";
 import { logKeysOf, readJoined } from "../../services/standby/joined.ts";
 import { promote, type PromoteOptions as Promotion } from "../../services/standby/promote.ts";
+import { learnErasures } from "../backup/learn-erasures.ts";
 import { witnessesHere } from "../backup/witnesses-here.ts";
-import type { Outcome } from "../client/outcome.ts";
-import { list } from "../client/print.ts";
+import { EXIT, type Outcome } from "../client/outcome.ts";
+import { list, localTime, table } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
 import type { Terminal } from "../client/terminal.ts";
 import { usageError } from "../client/usage.ts";
@@ -99,6 +101,38 @@ async function refuseOther(folders: Folders, { plant, logs }: Invitation, repin:
   throw new RastroError({ code: "not_allowed", message: `Joining ${plant.id} failed: ${why}.`, given: plant.id });
 }
 
+/** It says something whenever a checkpoint comes, which is once a minute at least. */
+const SILENT_MS = 150_000;
+const SILENT = "the standby has said nothing since";
+
+/** What the standby said last: the broker retains it, also while the standby is away. */
+export async function showStatus(terminal: Terminal): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  const said = await withHub(terminal.env, (hub) => hub.retained(filters.everyStandbyBook));
+  const states = [...said]
+    .map(([topic, text]) => parseJson(StandbyState, text, `what stands on ${topic}`))
+    .map((one) => (Date.now() - Date.parse(one.at) > SILENT_MS ? { ...one, message: one.message ?? SILENT } : one))
+    .toSorted((one, other) => (one.book < other.book ? -1 : 1));
+  const rows = states.map((one) => [
+    one.book,
+    one.state,
+    one.proven?.size ?? null,
+    one.behind.records,
+    localTime(one.at),
+    one.message,
+  ]);
+  const isWell = states.length > 0 && states.every(({ message }) => message === null);
+  return {
+    data: states,
+    text: await table(
+      ["book", "state", "proven", "behind", "said at", "message"],
+      rows,
+      "No standby has said anything.",
+    ),
+    exit: isWell ? EXIT.done : EXIT.no,
+  };
+}
+
 export async function runPromote(terminal: Terminal, options: PromoteOptions): Promise<Outcome> {
   if (options.yes !== true) throw usageError("--yes", "left out", "it, once the hub is known to be gone");
   return place(terminal, { act: "promoted", books: ["production", "audit"], options });
@@ -136,7 +170,9 @@ async function place(
       now: Date.now,
       onStep: bars.show,
     });
-    return { data: marks, text: marks.map(markText).join("\n\n") };
+    // The list of who was erased is the hub's and in no copy; the book of audit tells of them.
+    const erasures = await learnErasures(foldersOf(to));
+    return { data: marks, text: [...marks.map(markText), erasuresText(erasures)].join("\n\n") };
   } finally {
     await bars.stop();
   }
@@ -149,6 +185,11 @@ function markText({ book, size, root, known, aside }: PromotionMark): string {
     ["root", root],
     ["before", aside === null ? "nothing was there" : `moved to ${aside}`],
   ]);
+}
+
+function erasuresText(added: number | null): string {
+  if (added === null) return "There is no book of audit here that could tell who was erased.";
+  return `${added} erasures were added to the list that the hub applies at its start.`;
 }
 
 /** One bar after the other, one for each step of each book. */

@@ -8,7 +8,7 @@ export type StartOverOptions = { book: string; yes?: true };
 
 const load = () => import("./standby-run.ts");
 
-/** `standby run|key|add|join|promote|restore|start-over`. */
+/** `standby run|key|add|join|status|promote|restore|start-over`. */
 export function addStandbyCommands({ program, act, terminal }: Groups): void {
   const standby = program
     .command("standby")
@@ -43,6 +43,12 @@ export function addStandbyCommands({ program, act, terminal }: Groups): void {
     .option("--repin", "take other log keys than those that were pinned before")
     .addHelpText("after", "\nExample:\n  rastro standby join eyJ2IjoxLC…");
   act(join, async (invitation: string, options: JoinOptions) => (await load()).join(terminal, invitation, options));
+
+  const status = standby
+    .command("status")
+    .description("how much of each book is proven on the standby, as it last said; exit code 1 when something is wrong")
+    .addHelpText("after", "\nExample:\n  rastro standby status");
+  act(status, async () => (await load()).showStatus(terminal));
 
   const promote = standby
     .command("promote")

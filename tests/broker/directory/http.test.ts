@@ -120,6 +120,23 @@ describe("administration", () => {
     await expect(both).rejects.toMatchObject({ code: "schema", problem: { field: "publicKey" } });
   });
 
+  it("registers a standby by its key, and another key in its place", async () => {
+    const { hub, client, bearerOf } = await start();
+    const admin = await bearerOf(LOCAL_ADMIN);
+    for (const byte of [7, 7, 9]) {
+      const publicKey = Buffer.alloc(32, byte).toString("base64");
+      await client.admitStandby(admin, { publicKey });
+      const registered = hub.directory.register.principal("standby");
+      expect(registered).toMatchObject({ kind: "service", profile: "service", publicKey, active: true });
+    }
+    const short = client.admitStandby(admin, { publicKey: "AAAA" });
+    await expect(short).rejects.toMatchObject({ code: "schema", problem: { field: "publicKey" } });
+    await hub.addPerson("maria", "supervisor");
+    const publicKey = Buffer.alloc(32, 7).toString("base64");
+    const byAnother = client.admitStandby(await bearerOf("maria"), { publicKey });
+    await expect(byAnother).rejects.toMatchObject({ code: "not_allowed" });
+  });
+
   it("sets for which machines one speaks, as a whole", async () => {
     const { hub, client, bearerOf } = await start();
     const admin = await bearerOf(LOCAL_ADMIN);
