@@ -110,17 +110,22 @@ export function sampleExport(
   return made + text.trailer(checkpoint);
 }
 
-const LOG_KEY = keyOfSeed(1);
+export const SAMPLE_LOG_KEY = keyOfSeed(1);
 const WITNESSES = [2, 3, 4].map((seed) => ({ name: `ipc-0${seed}.example/witness`, privateKey: keyOfSeed(seed) }));
 
 /** The checkpoint of a sample book, cosigned by the first witnesses of three, a minute from one to the next. */
 export function sampleCheckpoint(book: SampleBook, cosigners = 3): string {
-  const signed = signCheckpoint({ origin: book.origin, size: book.records.length, root: book.root }, [LOG_KEY]);
+  const signed = signCheckpoint({ origin: book.origin, size: book.records.length, root: book.root }, [SAMPLE_LOG_KEY]);
   const { text } = parseNote(signed);
   const lines = WITNESSES.slice(0, cosigners).map((witness, at) =>
     formatSignature(cosign(text, { ...witness, time: 1_795_500_000 + 60 * at })),
   );
   return signed + lines.join("");
+}
+
+/** A checkpoint of a sample book by another key, cosigned by nobody. */
+export function sampleCheckpointBy(book: SampleBook, key: KeyObject): string {
+  return signCheckpoint({ origin: book.origin, size: book.records.length, root: book.root }, [key]);
 }
 
 /** The policy that goes with it: two of the three witnesses. */
@@ -130,7 +135,7 @@ export function samplePolicy(): {
   logKey: string;
   originKey: (book: SampleBook, machine: string) => string;
 } {
-  const logKey = vkey(SAMPLE_ORIGIN, LOG_KEY, SIGNATURE_TYPES.ed25519);
+  const logKey = vkey(SAMPLE_ORIGIN, SAMPLE_LOG_KEY, SIGNATURE_TYPES.ed25519);
   const witnesses = WITNESSES.map(
     ({ name, privateKey }, at) => `witness w${at} ${vkey(name, privateKey, SIGNATURE_TYPES.cosignature)}`,
   );

@@ -1,4 +1,6 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { v7 as newId } from "uuid";
+import { RastroError } from "../../lib/contracts/errors.ts";
 import { type ExportBegun, ExportFilter, ExportRequest } from "../../lib/contracts/export.ts";
 import { BookName, Count, Uuid7 } from "../../lib/contracts/names.ts";
 import type { RequestInput } from "../../lib/contracts/operations.ts";
@@ -131,12 +133,29 @@ function listenForInterrupt(): { demandNone: () => void; stop: () => void } {
   };
 }
 
+/** A checkpoint covers a record within a second or two of its booking. */
+const COVERED_MS = 5000;
+const LOOK_AGAIN_MS = 250;
+
+async function proveSoon(hub: SignedInHub, book: BookName, wanted: RequestInput<"audit", "book-prove">) {
+  const until = Date.now() + COVERED_MS;
+  for (;;) {
+    try {
+      return await hub.call(book, "book-prove", wanted);
+    } catch (error) {
+      const isTooEarly = error instanceof RastroError && error.code === "no_checkpoint";
+      if (!isTooEarly || Date.now() > until) throw error;
+      await pause(LOOK_AGAIN_MS);
+    }
+  }
+}
+
 export async function runProve(terminal: Terminal, which: string, options: ProveOptions): Promise<Outcome> {
   const book = parseValue(BookName, options.book, "--book");
   const wanted = /^\d+$/.test(which)
     ? { seq: parseValue(Count, Number(which), "the number of the record") }
     : { id: parseValue(Uuid7, which, "the number or id of the record") };
-  const answer = await withHub(terminal.env, (hub) => hub.call(book, "book-prove", wanted));
+  const answer = await withHub(terminal.env, (hub) => proveSoon(hub, book, wanted));
   const { text, head, signers } = proofFile(answer);
   await writeNewFile(options.out, (sink) => sink.write(text));
   const { seq, leaf } = answer.record;

@@ -7,7 +7,14 @@ import { verifyFile } from "./verify-file.ts";
 
 const EXIT = { whole: 0, refused: 1, usage: 2 } as const;
 
-export type VerifyOptions = { policy?: string; keys?: string; key: string[]; hashesOnly?: true; json?: true };
+export type VerifyOptions = {
+  policy?: string;
+  keys?: string;
+  rotations?: string;
+  key: string[];
+  hashesOnly?: true;
+  json?: true;
+};
 
 /** What the verifier writes to: the report, and progress and usage. */
 export type Output = { stdout: NodeJS.WritableStream; stderr: NodeJS.WritableStream & { isTTY?: boolean } };
@@ -20,6 +27,7 @@ export function declareVerify(command: Command): Command {
     .option("--policy <file>", "whom to believe: a C2SP tlog-policy file with log, witnesses and quorum")
     .option("--key <vkey>", "key of a log, a machine or a service; may be repeated", collect, [])
     .option("--keys <file>", "a file of such keys, one a line (rastro audit keys)")
+    .option("--rotations <file>", "notes by which keys of logs handed over to new ones (rastro audit keys)")
     .option("--hashes-only", "look at no signature of a checkpoint: shows that the file agrees with itself, no more")
     .addHelpText("after", `\n${HELP}`);
 }
@@ -57,14 +65,22 @@ async function verifyAndPrint(file: string, options: VerifyOptions, output: Outp
 export async function verifyWith(file: string, options: VerifyOptions, stderr: Output["stderr"]): Promise<Report> {
   const policy = options.policy === undefined ? null : await readText(options.policy);
   const listed = options.keys === undefined ? "" : await readText(options.keys);
-  const keys = [...options.key, ...listed.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#"))];
-  const trust = trustOf({ policy, keys, hashesOnly: options.hashesOnly === true });
+  const keys = [...options.key, ...keysIn(listed)];
+  const rotations = options.rotations === undefined ? "" : await readText(options.rotations);
+  const trust = trustOf({ policy, keys, rotations, hashesOnly: options.hashesOnly === true });
   const progress = showProgress(stderr);
   try {
     return await verifyFile(file, trust, { onProgress: progress.update });
   } finally {
     progress.end();
   }
+}
+
+/** One key a line, up to the first note on a change of keys. */
+function keysIn(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  const end = lines.findIndex((line) => line.startsWith("rastro/"));
+  return lines.slice(0, end === -1 ? lines.length : end).filter((line) => line !== "" && !line.startsWith("#"));
 }
 
 async function readText(path: string): Promise<string> {

@@ -1,7 +1,13 @@
+import { followRotations } from "../../lib/ledger/key-rotation.ts";
 import type { OriginKey } from "../../lib/ledger/origin-signatures.ts";
 import { judgeCheckpoint, parsePolicy, type Policy } from "../../lib/ledger/policy.ts";
 import { type Checkpoint, parseCheckpoint } from "../../lib/ledger/checkpoint.ts";
-import { parseVerifierKey, SIGNATURE_TYPES } from "../../lib/ledger/signed-note.ts";
+import {
+  formatVerifierKey,
+  parseVerifierKey,
+  SIGNATURE_TYPES,
+  type VerifierKey,
+} from "../../lib/ledger/signed-note.ts";
 import type { CheckpointReport } from "./report.ts";
 
 /** Whom to believe. `policy` is null when nobody's signature on a checkpoint is asked for. */
@@ -16,21 +22,39 @@ export class UsageFault extends Error {}
  *
  * @param o.policy - text of a tlog-policy file, null without one.
  * @param o.keys - vkeys.
+ * @param o.rotations - text with the notes by which keys of logs handed over to others, which are believed then as well.
  * @throws UsageFault when a key or the policy does not read as one, or when no log is named at all.
  */
-export function trustOf(o: { policy: string | null; keys: readonly string[]; hashesOnly: boolean }): Trust {
+export function trustOf(o: {
+  policy: string | null;
+  keys: readonly string[];
+  rotations?: string;
+  hashesOnly: boolean;
+}): Trust {
   const keys = o.keys.map(readKey);
   const origins = keys.map(({ name, publicRaw }) => ({ name, publicKey: publicRaw }));
   if (o.hashesOnly) return { policy: null, origins };
   const policy = o.policy === null ? NOBODY : readPolicy(o.policy);
-  const listed = policy.logs.map(({ key }) => key.publicRaw.toString("hex"));
-  const further = keys.filter(({ publicRaw }) => !listed.includes(publicRaw.toString("hex")));
-  const logs = [...policy.logs, ...further.map((key) => ({ key, url: null }))];
+  const named = [...policy.logs, ...keys.map((key) => ({ key, url: null }))];
+  const followed = named.flatMap(({ key, url }) => follow(key, o.rotations ?? "").map((next) => ({ key: next, url })));
+  const logs = [...new Map(followed.map((log) => [formatVerifierKey(log.key), log])).values()];
   if (logs.length > 0) return { policy: { ...policy, logs }, origins };
   throw new UsageFault(
     "Nobody is named whose signature is believed: give --policy <file> or --key <vkey of the log>, or --hashes-only to look at no signature of a checkpoint.",
   );
 }
+
+/** The notes of a text, whatever stands before the first. A key that none of them hands over stays alone. */
+function follow(key: VerifierKey, text: string): VerifierKey[] {
+  const notes = text.split(ROTATION_START).slice(1);
+  const ours = notes
+    .map((note) => `${ROTATION_START}${note.trimEnd()}\n`)
+    .filter((note) => note.split("\n")[1] === key.name);
+  return attempt(() => followRotations(key, ours));
+}
+
+/** How each note begins (docs/ledger-format.md, "Change of a log's key"). */
+const ROTATION_START = "rastro/log-key-rotation@v1\n";
 
 const NOBODY: Policy = { logs: [], witnesses: [], groups: [], quorum: null };
 

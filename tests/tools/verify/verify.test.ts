@@ -1,24 +1,34 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatRotation } from "../../../lib/ledger/key-rotation.ts";
 import type { Report } from "../../../tools/verify/report.ts";
 import { trustOf } from "../../../tools/verify/trust.ts";
 import { verifyFile } from "../../../tools/verify/verify-file.ts";
 import { verifyProof } from "../../../tools/verify/verify-proof.ts";
-import { sampleBook, sampleCheckpoint, sampleExport, samplePolicy, sampleProof } from "../../support/export-samples.ts";
+import {
+  SAMPLE_LOG_KEY,
+  sampleBook,
+  sampleCheckpoint,
+  sampleCheckpointBy,
+  sampleExport,
+  samplePolicy,
+  sampleProof,
+} from "../../support/export-samples.ts";
+import { keyOfSeed } from "../../lib/ledger/keys.ts";
 
 const book = sampleBook(23);
 const { text: policy, logKey, originKey } = samplePolicy();
 const keys = ["press-0", "press-1", "press-2"].map((machine) => originKey(book, machine));
 const trust = trustOf({ policy, keys, hashesOnly: false });
-const main = fileURLToPath(new URL("../../../tools/verify/main.ts", import.meta.url));
+const root = join(import.meta.dirname, "../../..");
+const main = join(root, "tools/verify/main.ts");
 
 let folder: string;
 beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), "rastro-verify-"))));
@@ -31,8 +41,8 @@ async function file(name: string, content: string | Uint8Array): Promise<string>
 }
 
 /** Runs the verifier as an auditor would: Node, this one file, no environment. */
-async function run(args: readonly string[]) {
-  const child = spawn(process.execPath, [main, ...args], { env: {}, cwd: folder });
+async function run(args: readonly string[], program = main) {
+  const child = spawn(process.execPath, [program, ...args], { env: {}, cwd: folder });
   const [stdout, stderr, [exit]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { stdout, stderr, exit: exit as number };
 }
@@ -192,6 +202,34 @@ describe("the program", () => {
     expect(await run([])).toMatchObject({ exit: 2 });
     const hashes = await run([proof, "--hashes-only"]);
     expect(hashes).toMatchObject({ exit: 0, stdout: expect.stringMatching(/Whose it is was not asked/) });
+  });
+
+  it("follows a log's key to the one that signs now", async () => {
+    const proof = await file("g.tlog-proof", sampleProof(book, 7, sampleCheckpointBy(book, keyOfSeed(12))));
+    const notes = [
+      formatRotation(book.origin, { from: SAMPLE_LOG_KEY, to: keyOfSeed(11) }),
+      formatRotation(book.origin, { from: keyOfSeed(11), to: keyOfSeed(12) }),
+    ];
+    const plain = await run([proof, "--key", logKey]);
+    expect(plain).toMatchObject({ exit: 1, stdout: expect.stringMatching(/not signed by a log/) });
+    const rotations = await file("rotations", `# whatever\n${notes.join("\n")}`);
+    expect(await run([proof, "--key", logKey, "--rotations", rotations])).toMatchObject({ exit: 0 });
+    const half = await file("half", notes[1] as string);
+    expect(await run([proof, "--key", logKey, "--rotations", half])).toMatchObject({ exit: 1 });
+    const forged = await file("forged", notes.join("\n").replace(/— \S+ \S+\n/, ""));
+    expect(await run([proof, "--key", logKey, "--rotations", forged])).toMatchObject({ exit: 2 });
+  });
+
+  it("needs nothing but its own folder, lib/ledger and commander", async () => {
+    const alone = await mkdtemp(join(tmpdir(), "rastro-alone-"));
+    for (const part of ["tools/verify", "lib/ledger", "node_modules/commander"]) {
+      await cp(join(root, part), join(alone, part), { recursive: true });
+    }
+    await writeFile(join(alone, "package.json"), '{"type":"module"}');
+    const proof = await file("h.tlog-proof", sampleProof(book, 7));
+    const done = await run([proof, "--policy", await file("h.policy", policy)], join(alone, "tools/verify/main.ts"));
+    expect(done).toMatchObject({ exit: 0, stderr: "" });
+    await rm(alone, { recursive: true });
   });
 
   it("prints no control characters of a file", async () => {
