@@ -60,10 +60,17 @@ export interface Witness {
 export function createWitness(o: WitnessOptions): Witness {
   const key = verifierKey(o.name, SIGNATURE_TYPES.cosignature, rawPublicKey(o.privateKey));
   const turns = createTurns(64);
+  /** The largest size of each log that was on the disk since the start. */
+  const largest = new Map<string, number>();
 
   async function cosigned(origin: string): Promise<Cosigned | null> {
     const note = await o.notes.read(origin);
-    return note === null ? null : readCosigned(origin, note, key);
+    const last = note === null ? null : readCosigned(origin, note, key);
+    const size = last?.checkpoint.head.size ?? 0;
+    // Somebody took the note away, or put an older one back, and this key would go on from there.
+    if (size < (largest.get(origin) ?? 0)) throw goneBack(origin);
+    largest.set(origin, size);
+    return last;
   }
 
   async function decide(origin: string, request: string): Promise<WitnessAnswer> {
@@ -93,6 +100,7 @@ export function createWitness(o: WitnessOptions): Witness {
     );
     const { origin, size } = checkpoint.head;
     await o.notes.write(origin, formatNote({ text, signatures: [...known, cosignature] }));
+    largest.set(origin, size);
     o.onCosigned?.(origin, { size, at: time });
     return { status: 200, signatures: formatSignature(cosignature) };
   }
@@ -176,6 +184,15 @@ function readCosigned(origin: string, note: string, key: VerifierKey): Cosigned 
     });
   }
   return { checkpoint, note, at: own.time };
+}
+
+function goneBack(origin: string): RastroError {
+  return new RastroError({
+    code: "store_unusable",
+    message: `Reading what was cosigned of "${origin}" failed: it is less than before, so somebody has changed it while the witness ran; docs/witnesses.md says how to begin anew.`,
+    given: origin,
+    expected: "what it has cosigned since its start",
+  });
 }
 
 function readRequest(request: string): { checkpoint: Checkpoint } {

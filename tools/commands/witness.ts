@@ -5,7 +5,7 @@ import { addWitnessMemberCommands } from "./witness-members.ts";
 
 type NoOptions = Record<string, never>;
 
-/** `witness` (which runs one), `witness show`; and those that the plant's books ask. */
+/** `witness` (which runs one), `witness show`, `witness renew`; and those that the plant's books ask. */
 export function addWitnessCommands({ program, act, terminal }: Groups): void {
   const witness = program
     .command("witness")
@@ -31,12 +31,22 @@ Example:
     .addHelpText("after", "\nExample:\n  rastro witness show");
   act(show, (_options: NoOptions) => work().then(({ showWitness }) => showWitness(terminal)));
 
+  const renew = witness
+    .command("renew")
+    .description("have this computer's witness begin anew, with another key; what it had is put aside")
+    .addHelpText(
+      "after",
+      "\nFor a book that has to go on with another history, or a note that is damaged (docs/witnesses.md). Start the\nagent or the witness anew afterwards, and let the new key in: rastro witness add.\n\nExample:\n  rastro witness renew",
+    );
+  act(renew, (_options: NoOptions) => work().then(({ renewWitness }) => renewWitness(terminal)));
+
   addWitnessMemberCommands(witness, { act, terminal });
 }
 
 function work(): Promise<{
   runWitness: (terminal: Terminal) => Promise<Outcome>;
   showWitness: (terminal: Terminal) => Promise<Outcome>;
+  renewWitness: (terminal: Terminal) => Promise<Outcome>;
 }> {
   return import("./witness-run.ts");
 }

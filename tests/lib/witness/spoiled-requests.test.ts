@@ -16,19 +16,21 @@ const spoiled = fc
 
 it("no spoiled request is cosigned for anything but what the log has signed, and none is a fault", async () => {
   const { notes, state } = memoryNotes();
-  const witness = createWitness({
-    name: "ipc-07/witness",
-    privateKey: keyOfSeed(7),
-    logs: { keys: () => [LOG_KEY] },
-    notes,
-    onFinding: () => {},
-    now: () => 1_795_500_000_000,
-    log: SILENT,
-  });
-  await witness.addCheckpoint(honest.request(0, 9));
+  const start = () =>
+    createWitness({
+      name: "ipc-07/witness",
+      privateKey: keyOfSeed(7),
+      logs: { keys: () => [LOG_KEY] },
+      notes,
+      onFinding: () => {},
+      now: () => 1_795_500_000_000,
+      log: SILENT,
+    });
+  await start().addCheckpoint(honest.request(0, 9));
   const before = state.kept.get(ORIGIN) ?? "";
   await fc.assert(
     fc.asyncProperty(fc.oneof(spoiled, fc.uint8Array({ maxLength: 400 })), async (bytes) => {
+      const witness = start();
       const answer = await witness.addCheckpoint(requestText(bytes) ?? "");
       expect([200, 400, 403, 404, 409, 422]).toContain(answer.status);
       const head = (await witness.cosigned(ORIGIN))?.checkpoint.head;

@@ -112,6 +112,20 @@ describe("a witness", () => {
   );
 });
 
+describe("a witness whose note is changed while it runs", () => {
+  it("cosigns nothing from less than it had: neither from nothing nor from an older note", async () => {
+    const { state, ask } = open();
+    await ask(honest, 0, 12);
+    const older = state.kept.get(ORIGIN) ?? "";
+    await ask(honest, 12, 20);
+    state.kept.set(ORIGIN, older);
+    expect(await ask(other, 12, 15)).toMatchObject({ status: 500 });
+    expect(await ask(honest, 12, 15)).toMatchObject({ status: 500 });
+    state.kept.delete(ORIGIN);
+    expect(await ask(other, 0, 5)).toMatchObject({ status: 500 });
+  });
+});
+
 describe("a log that lies", () => {
   it("is found when it asks for another root of the size that was cosigned", async () => {
     const { ask, findings, witness } = open();

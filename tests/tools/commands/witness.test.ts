@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it, onTestFinished } from "vitest";
@@ -48,7 +48,16 @@ it("rastro witness runs one until it is told to stop; rastro witness show tells 
   expect(accused.stdout).toContain("two roots for its first 5 records");
   expect(accused.stdout).toContain(join(data, "agents", "tower", "witness"));
 
+  const folder = join(data, "agents", "tower");
+  expect((await readFile(join(folder, "witness.pub"), "utf8")).trim()).toBe(vkey);
+
+  // Put aside under a witness that runs: with the old key it does not go on from nothing.
+  expect(await rastro(["witness", "renew"], env)).toMatchObject({ exit: 0 });
+  expect(await ask(other.request(0, 3))).toBe(500);
   child.kill("SIGTERM");
   expect(await once(child, "close")).toEqual([0, null]);
-  expect((await readFile(join(data, "agents", "tower", "witness.pub"), "utf8")).trim()).toBe(vkey);
+  const left = (await readdir(folder)).map((name) => name.replace(/-\d{8}T\d+Z$/, "-time")).toSorted();
+  expect(left).toEqual(["outbox", "witness-time", "witness.key-time"]);
+  expect((await rastro(["witness", "show"], env)).stdout).toContain("none yet");
+  expect((await rastro(["witness", "renew"], env)).stdout).toContain("nothing was changed");
 });
