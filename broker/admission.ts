@@ -3,8 +3,8 @@ import type { Principal } from "../lib/contracts/directory.ts";
 /** What a connection presents. `address` is the peer's IP address. */
 export type Credentials = { user: string; password: string; address: string };
 
-/** A name that the plant's own authority has certified, in place of a password. */
-export type Certified = { user: string; address: string };
+/** A name that the plant's own authority has certified, in place of a password. `issuedAt`: by the hub's clock, ms. */
+export type Certified = { user: string; issuedAt: number; address: string };
 
 /**
  * `bad_credentials` also stands for unknown and disabled names: whoever tries must not learn which names exist.

@@ -70,9 +70,10 @@ export function connectHooks(o: {
 
   async function admit(client: Client, user: string, password: string): Promise<Refusal | null> {
     const address = addressOf(client);
-    const certified = typeof certifiedName((client as AedesClient).conn) === "object";
+    const said = certifiedName((client as AedesClient).conn);
+    const certified = typeof said === "object";
     const verdict = certified
-      ? o.authenticator.certified({ user, address })
+      ? o.authenticator.certified({ user, issuedAt: said.issuedAt, address })
       : await o.authenticator.authenticate({ user, password, address });
     if ("refused" in verdict) {
       const refusal = REFUSED[verdict.refused];

@@ -10,6 +10,8 @@ import type { Register } from "./register.ts";
 import { fitsHash, isToken } from "./secrets.ts";
 import type { Sessions } from "./sessions.ts";
 
+const SECOND = 1000;
+
 const REFUSED: Verdict = { refused: "bad_credentials" };
 
 export interface CredentialChecks extends Authenticator {
@@ -83,7 +85,12 @@ export function checkCredentials(o: {
     principal: (name) => o.register.principal(name),
     password: (credentials) => busyAsVerdict(() => password(credentials)),
     forgive: (user) => o.lockout.forgive(user),
-    certified: ({ user }) => (user === LOCAL_ADMIN ? REFUSED : admitted(user, null)),
+    certified({ user, issuedAt }) {
+      const registeredAt = o.register.principal(user)?.registeredAt;
+      // The name of somebody who was erased may be somebody else's by now. Certificates tell whole seconds.
+      const isTheirs = registeredAt !== undefined && issuedAt + SECOND > Date.parse(registeredAt);
+      return user !== LOCAL_ADMIN && isTheirs ? admitted(user, null) : REFUSED;
+    },
     async authenticate(credentials) {
       if (isToken(credentials.password)) return bySession(credentials);
       if (credentials.user === LOCAL_ADMIN) return REFUSED;

@@ -14,7 +14,7 @@ const AUTHORITY_DAYS = 3650;
 /** The longest life that clients accept of a leaf (CA/Browser Forum, ballot SC-22, gave 825 and later fewer days). */
 export const LEAF_DAYS = 825;
 /** A clock that is a little behind must not refuse what was made just now. */
-const BACKDATED_MS = 3_600_000;
+export const BACKDATED_MS = 3_600_000;
 /** P-256: what every TLS stack of the last ten years speaks. */
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256" } as const;
 const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;

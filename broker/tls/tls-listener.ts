@@ -2,6 +2,7 @@ import { createServer, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { ConnectionGate } from "../connection-gate.ts";
 import { listenOn } from "../listen-on.ts";
+import { BACKDATED_MS } from "./authority.ts";
 
 /** What the hub shows, and by whose signature it knows clients; PEM. */
 export type TlsIdentity = { key: string; certificate: string; authority: string };
@@ -94,13 +95,15 @@ function take<K, V>(map: Map<K, V>, key: K): V | undefined {
 }
 
 /**
- * What a connection's client certificate says: the name for which the plant's authority issued it, `none` where there
+ * What a connection's client certificate says: the name for which the plant's authority issued it, and when, `none` where there
  * is none, `invalid` where it is somebody else's, has ended or does not hold yet.
  */
-export function certifiedName(socket: object): { name: string } | "none" | "invalid" {
+export function certifiedName(socket: object): { name: string; issuedAt: number } | "none" | "invalid" {
   if (!("getPeerCertificate" in socket)) return "none";
   const tls = socket as TLSSocket;
-  const subject = tls.getPeerCertificate()?.subject as { CN?: unknown } | undefined;
+  const { subject, valid_from: from } = tls.getPeerCertificate() ?? {};
   if (subject === undefined) return "none";
-  return tls.authorized && typeof subject.CN === "string" ? { name: subject.CN } : "invalid";
+  const name: unknown = subject.CN;
+  const issuedAt = Date.parse(from) + BACKDATED_MS;
+  return tls.authorized && typeof name === "string" ? { name, issuedAt } : "invalid";
 }

@@ -12,6 +12,7 @@ import { filesWith } from "../../support/bytes-in.ts";
 import { CHEAP, LOCAL_KEY, PLANT, stagedEvents } from "../../support/directory.ts";
 import { SILENT } from "../../support/silent.ts";
 
+const NOW = Date.parse("2026-11-24T08:00:00.000Z");
 const MARIA = {
   name: "maria-k",
   profile: "operator",
@@ -59,7 +60,7 @@ describe("an erased person", () => {
       localKey: LOCAL_KEY,
       sign: () => "",
       log: SILENT,
-      now: () => Date.parse("2026-11-24T08:00:00.000Z"),
+      now: () => NOW,
       random: randomBytes,
       passwordCost: CHEAP,
     });
@@ -99,8 +100,14 @@ describe("an erased person", () => {
       await expect(directory.signIn({ user, ...given }, "test")).rejects.toMatchObject({ code: "bad_credentials" });
       expect(await directory.credentials.authenticate({ user, ...given })).toEqual({ refused: "bad_credentials" });
     }
+    const certified = (issuedAt: number) =>
+      directory.credentials.certified({ user: MARIA.name, issuedAt, address: "127.0.0.1" });
+    expect(certified(NOW)).toEqual({ refused: "bad_credentials" });
     await directory.people.add(BY_DIRECTORY, MARIA);
     expect(directory.register.principal(MARIA.name)?.sub).not.toBe(sub);
+    // A certificate of the name from before is not the new one's.
+    expect(certified(NOW - 2000)).toEqual({ refused: "bad_credentials" });
+    expect(certified(NOW)).toMatchObject({ principal: { name: MARIA.name } });
     await expect(directory.people.add(BY_DIRECTORY, { ...MARIA, name: `p-${"0".repeat(32)}` })).rejects.toMatchObject({
       code: "name_taken",
     });
