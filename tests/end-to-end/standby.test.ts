@@ -216,8 +216,15 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
     }
   });
 
-  it("gives one lost book back to a hub that goes on", async () => {
+  it("follows a log over a change of its key, and gives one lost book back to a hub that goes on", async () => {
     await book(10);
+    await covered();
+    const rotate = ["audit", "rotate-key", "--book", "production", "--reason", "the administrator changed"];
+    for (const step of [[], ["--retire"]]) {
+      const rotated = await rastro(plant.environment, [...rotate, ...step]);
+      expect(rotated.code, rotated.stderr).toBe(0);
+    }
+    await book(1);
     await covered();
     await standby.stop();
     await plant.stop();
