@@ -171,10 +171,9 @@ function nextSteps({ name }: LocalPlace, older: boolean): string[] {
   const next = ["Next:", "  start Rastro again (npm start); the restore goes on record"];
   if (name === "production" || name === "audit") {
     next.push("  machines and services send again what they keep of the time since the backup", `  ${check[name]}`);
-    if (older)
-      next.push(
-        "  entries that people made at the hub since the backup have to be made again: rastro audit tail shows them",
-      );
+    if (older) next.push(`  rastro audit accept-loss --book ${name}, where witnesses have seen more of the book`);
+    if (older && name === "production")
+      next.push("  entries that people made at the hub since have to be made again: rastro audit tail shows them");
   }
   if (name === "directory")
     next.push("  everybody signs in anew; locks, passwords and machines since the backup have to be set again");
