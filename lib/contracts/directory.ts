@@ -75,10 +75,13 @@ export const Password = z
   })
   .refine((text) => text.length <= 256, "at most 256 characters");
 
+/** The program that signs in. It stands in records for ever, and has no room for a person's words. */
+const AppName = z.string().regex(/^[\w.@+-]{1,64}$/, "the name of a program, such as rastro-cli@0.1.0");
+
 /** `POST /directory/sessions`: with a password, or with the hub's local key from loopback. */
 export const SignInRequest = z.union([
-  z.strictObject({ user: Segment, password: z.string().max(256), app: z.string().max(64) }),
-  z.strictObject({ localKey: z.string().max(128), app: z.string().max(64) }),
+  z.strictObject({ user: Segment, password: z.string().max(256), app: AppName }),
+  z.strictObject({ localKey: z.string().max(128), app: AppName }),
 ]);
 /** The token is the MQTT password from now on, the user name stays the user's. */
 export const Session = z.object({

@@ -71,6 +71,11 @@ describe("signing in over HTTP", () => {
     ["no JSON", "{", "malformed"],
     ["a missing field", '{"user":"maria","app":"test"}', "schema"],
     ["too much", JSON.stringify({ user: "maria", password: "x".repeat(70_000), app: "test" }), "schema"],
+    [
+      "words of a person in the place of a program's name",
+      JSON.stringify({ user: "maria", password: "maria-password", app: "Maria's phone" }),
+      "schema",
+    ],
   ])("answers %s with 400", async (_what, body, code) => {
     const { hub } = await start();
     expect(await post(hub, "/directory/sessions", body)).toMatchObject({ status: 400, body: { code } });
