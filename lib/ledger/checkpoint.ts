@@ -2,7 +2,15 @@ import type { KeyObject } from "node:crypto";
 import { cosignedAt } from "./cosignature.ts";
 import { LedgerError } from "./error.ts";
 import { EMPTY_ROOT, HASH_LENGTH } from "./hash.ts";
-import { formatNote, judgeSignature, parseNote, type SignedNote, signNote, type VerifierKey } from "./signed-note.ts";
+import {
+  formatNote,
+  judgeSignature,
+  noteKeyId,
+  parseNote,
+  type SignedNote,
+  signNote,
+  type VerifierKey,
+} from "./signed-note.ts";
 
 /*
  * Checkpoints (C2SP tlog-checkpoint v1.0.0): what a log was at one size, signed by it.
@@ -62,10 +70,19 @@ export function hasFittingRoot({ size, root }: Pick<TreeHead, "size" | "root">):
   return size > 0 || root.equals(EMPTY_ROOT);
 }
 
-/** A checkpoint signed by the log's keys, the first of which is the one in use; the log's origin is their name. */
-export function signCheckpoint(head: Omit<TreeHead, "extensions">, privateKeys: readonly KeyObject[]): string {
+/**
+ * A checkpoint signed by the log's keys, the first of which is the one in use; the log's origin is their name.
+ *
+ * @param keyIdOf - for whoever signs thousands a second and keeps what {@link noteKeyId} says.
+ */
+export function signCheckpoint(
+  head: Omit<TreeHead, "extensions">,
+  privateKeys: readonly KeyObject[],
+  keyIdOf: (privateKey: KeyObject) => number = (privateKey) => noteKeyId(head.origin, privateKey),
+): string {
   const text = formatTreeHead(head);
-  const signatures = privateKeys.map((privateKey) => signNote(text, { name: head.origin, privateKey }));
+  const name = head.origin;
+  const signatures = privateKeys.map((key) => signNote(text, { name, privateKey: key, keyId: keyIdOf(key) }));
   return formatNote({ text, signatures });
 }
 

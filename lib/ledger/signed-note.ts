@@ -115,9 +115,14 @@ function parseSignature(line: string): NoteSignature {
   return { name, keyId: bytes.readUInt32BE(0), bytes: bytes.subarray(4) };
 }
 
-/** Signs a text with an Ed25519 key under its name. */
-export function signNote(text: string, signer: { name: string; privateKey: KeyObject }): NoteSignature {
-  const keyId = keyIdOf(signer.name, SIGNATURE_TYPES.ed25519, rawPublicKey(signer.privateKey));
+/** What an Ed25519 key is called in the notes that it signs under a name. */
+export function noteKeyId(name: string, privateKey: KeyObject): number {
+  return keyIdOf(name, SIGNATURE_TYPES.ed25519, rawPublicKey(privateKey));
+}
+
+/** Signs a text with an Ed25519 key under its name. @param signer.keyId - where it is known: see {@link noteKeyId}. */
+export function signNote(text: string, signer: { name: string; privateKey: KeyObject; keyId?: number }): NoteSignature {
+  const keyId = signer.keyId ?? noteKeyId(signer.name, signer.privateKey);
   return { name: signer.name, keyId, bytes: Buffer.from(sign(signer.privateKey, Buffer.from(text)), "base64") };
 }
 

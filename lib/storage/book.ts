@@ -1,18 +1,17 @@
 import type { BookHead, BookProof, BookRecord, VerifyReport } from "../contracts/book.ts";
 import { RastroError } from "../contracts/errors.ts";
 import type { BookName } from "../contracts/names.ts";
-import { signCheckpoint } from "../ledger/checkpoint.ts";
 import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
-import { formatHeadNote } from "../ledger/head-note.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
 import { appendLeaf, consistencyPath, inclusionPath, rootOf } from "../ledger/tree.ts";
 import { findDamage } from "./book-damage.ts";
 import { runVerification, type VerifyOptions } from "./book-verification.ts";
 import type { LogSigner } from "./checkpoints.ts";
 import { decodeHead, HEAD, type HeadState } from "./head-state.ts";
+import { KeptNote } from "./kept-note.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
 import { describeRepaired } from "./missing-records.ts";
-import { NoteFile } from "./note-file.ts";
+
 import type { Store, Tx } from "./store.ts";
 
 export type AppendInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
@@ -49,21 +48,15 @@ export class Book {
    */
   readonly damage: string | null;
   readonly #store: Store;
-  readonly #note: NoteFile | null;
-  readonly #signer: LogSigner | null;
+  readonly #note: KeptNote | null;
   readonly #followers: OnAppend[] = [];
   #held: string | null = null;
-  #noted: number;
-  /** Times that the note's keys have changed: what was signed before then is signed again. */
-  #signings = 0;
 
-  private constructor(options: BookOptions, note: NoteFile | null, noted: number, damage: string | null) {
+  private constructor(options: BookOptions, note: KeptNote | null, damage: string | null) {
     this.#store = options.store;
     this.name = options.name;
     this.origin = options.origin;
     this.#note = note;
-    this.#signer = options.signer ?? null;
-    this.#noted = noted;
     this.damage = damage;
   }
 
@@ -72,18 +65,17 @@ export class Book {
    * {@link Book.damage}. A head note that is behind (a crash before it was written) is brought up to date.
    */
   static async open(options: BookOptions): Promise<Book> {
-    const { store, origin, headNote, signer } = options;
-    const file = headNote === undefined ? null : new NoteFile(headNote);
-    const note = file === null ? null : await file.read();
+    const { store, origin, headNote, signer = null } = options;
+    const kept = headNote === undefined ? null : new KeptNote({ path: headNote, origin, signer });
+    const note = kept === null ? null : await kept.open();
     const damage =
       typeof options.repaired === "string"
         ? await describeRepaired({ store, note, repaired: options.repaired })
         : await findDamage({ store, origin, note, known: signer?.known() ?? null });
-    const noted = note !== null && typeof note === "object" ? note.size : -1;
-    const book = new Book(options, file, noted, damage);
-    if (damage === null) {
-      await book.#prepareNote(decodeHead(store.getNow(HEAD_KEY)))();
-      store.withEachBatch((written) => book.#prepareNote(written.read(HEAD)));
+    const book = new Book(options, kept, damage);
+    if (damage === null && kept !== null) {
+      await kept.prepare(book.#headOnDisk().range)();
+      store.withEachBatch((written) => kept.prepare(book.#soundHead(written.read(HEAD)).range));
     }
     return book;
   }
@@ -221,9 +213,7 @@ export class Book {
 
   /** Writes the head note again, with the keys of now. On disk when it resolves. */
   async signAnew(): Promise<void> {
-    this.#noted = -1;
-    this.#signings += 1;
-    await this.#prepareNote(decodeHead(this.#store.getNow(HEAD_KEY)))();
+    await this.#note?.signAnew(this.#headOnDisk().range);
   }
 
   /**
@@ -240,24 +230,6 @@ export class Book {
   /** Lets the head note's file go; the store is closed by whoever opened it. */
   async close(): Promise<void> {
     await this.#note?.close();
-  }
-
-  /** Makes the head note, which takes as long as some appends. @returns what writes it, once the head is on disk. */
-  #prepareNote(state: HeadState | null): () => Promise<void> {
-    const note = this.#note;
-    const { range } = this.#soundHead(state);
-    if (note === null || range.size === this.#noted) return async () => undefined;
-    const head = { origin: this.origin, size: range.size, root: rootOf(range) };
-    const text = this.#noteOf(head);
-    const signings = this.#signings;
-    return async () => {
-      await note.write(signings === this.#signings ? text : this.#noteOf(head));
-      this.#noted = range.size;
-    };
-  }
-
-  #noteOf(head: LogHead): string {
-    return this.#signer === null ? formatHeadNote(head) : signCheckpoint(head, this.#signer.privateKeys());
   }
 
   #bytesAt(seq: number, tx?: Tx): Buffer | undefined {
@@ -279,6 +251,10 @@ export class Book {
     if (hash === undefined)
       throw this.#damaged(`Proving from the book ${this.name}`, `node ${index} of level ${level} is missing`);
     return hash;
+  }
+
+  #headOnDisk(): HeadState {
+    return this.#soundHead(decodeHead(this.#store.getNow(HEAD_KEY)));
   }
 
   #soundHead(state: HeadState | null): HeadState {
