@@ -53,10 +53,11 @@ export function witnessOf(name: string, plant: string) {
 export async function joinAsWitness(hub: TestHub, machine: Keyed, o: { host: string | null }) {
   const core = witnessOf(`${machine.name}/witness`, hub.plant);
   const joined = await joinAsMachine(hub, machine, "audit");
+  let isSilent = false;
 
   await joined.link.subscribe(filters.witnessRequestsTo(machine.name), async (topic, payload) => {
     const about = parseWitness(topic);
-    if (about?.kind !== "add" || about.request === null) return;
+    if (about?.kind !== "add" || about.request === null || isSilent) return;
     const response = topics.witnessResponse(machine.name, about.book, about.request);
     const { status, body, alarm } = core.answer(payload.toString());
     await joined.link.publish(response, `${status}\n${body}`, { qos: 1 });
@@ -71,6 +72,8 @@ export async function joinAsWitness(hub: TestHub, machine: Keyed, o: { host: str
     key: core.key,
     /** What it has cosigned of a book. */
     size: (book: BookName) => core.size(book),
+    /** Answers nothing any more, or again. */
+    beSilent: (silent: boolean) => void (isSilent = silent),
     /** Tells the audit book by which key it cosigns, and on which computer. */
     offer: (host: string | null = o.host) =>
       joined.stage({

@@ -174,24 +174,9 @@ describe("the witnesses of both books", () => {
 
   it("does not go on with an older copy of itself until an administrator accepts the loss", async () => {
     await begin();
-    const one = await witness("ipc-01", hostOf(1));
-    await one.online(true);
-    await one.offer();
-    await vi.waitFor(async () => expect(await cosigners("audit", [one.key])).toBe(1), WAIT);
-    await running.close();
-    await cp(join(folder, "audit"), join(folder, "older"), { recursive: true });
-    await cp(join(folder, "head.note"), join(folder, "older.note"));
-
-    await begin();
-    for (const name of ["press-01", "press-02"]) await hub.addMachine(name);
-    await vi.waitFor(async () => expect(await rowsOf("machine.added")).toHaveLength(3), WAIT);
-    const { size } = running.audit.book.head();
-    await vi.waitFor(() => expect(one.size("audit")).toBeGreaterThanOrEqual(size), WAIT);
-    const seen = one.size("audit");
-    await running.close();
-    await rm(join(folder, "audit"), { recursive: true });
-    await cp(join(folder, "older"), join(folder, "audit"), { recursive: true });
-    await cp(join(folder, "older.note"), join(folder, "head.note"));
+    const one = await cosigning("ipc-01");
+    const seen = await goOnCosigned(one);
+    await putCopyBack();
 
     const audit = await begin();
     const { size: left } = audit.book.head();
@@ -215,24 +200,33 @@ describe("the witnesses of both books", () => {
     });
   });
 
+  it("starts while nobody is in reach, and stops as soon as one comes that has seen more", async () => {
+    await begin();
+    const one = await cosigning("ipc-01");
+    await goOnCosigned(one);
+    await putCopyBack();
+    await one.online(false);
+    one.beSilent(true);
+    await forgetCheckpoint();
+
+    const audit = await begin();
+    expect(audit.checks["book"]?.()).toBe(true);
+    await vi.waitFor(async () => expect((await list()).books[0]?.size).toBe(audit.book.head().size), WAIT);
+    one.beSilent(false);
+    await one.online(true);
+    await vi.waitFor(() => expect(audit.checks["book"]?.()).toMatch(/ipc-01 has seen \d+: it is behind/), WAIT);
+    const signed = (await admin.call("audit", "book-checkpoint", {})).note;
+    await hub.addMachine("press-09");
+    await vi.waitFor(() => expect(audit.witnessing.troubles.open("witness.log-behind")).toHaveLength(1), WAIT);
+    expect((await admin.call("audit", "book-checkpoint", {})).note).toBe(signed);
+  });
+
   it("tells both notes of a contradiction: the one that a witness cosigned, and the one that it was asked for", async () => {
     await begin();
-    const one = await witness("ipc-01", hostOf(1));
-    await one.online(true);
-    await one.offer();
-    await vi.waitFor(async () => expect(await cosigners("audit", [one.key])).toBe(1), WAIT);
-    await running.close();
-    await cp(join(folder, "audit"), join(folder, "other"), { recursive: true });
-    await cp(join(folder, "head.note"), join(folder, "other.note"));
-    await begin();
-    await hub.addMachine("press-01");
-    await vi.waitFor(async () => expect(await rowsOf("machine.added")).toHaveLength(2), WAIT);
-    const { size } = running.audit.book.head();
-    await vi.waitFor(() => expect(one.size("audit")).toBeGreaterThanOrEqual(size), WAIT);
-    const cosigned = one.size("audit") ?? 0;
-    await running.close();
-
-    await putOther(cosigned + 2);
+    const one = await cosigning("ipc-01");
+    const cosigned = await goOnCosigned(one);
+    await putCopyBack();
+    await goOnByItself(cosigned + 2);
     const audit = await begin();
     const [conflict] = await vi.waitUntil(() => {
       const open = audit.witnessing.troubles.open("witness.conflict");
@@ -244,15 +238,67 @@ describe("the witnesses of both books", () => {
     expect(offered.head.size).toBeGreaterThanOrEqual(cosigned + 2);
     expect(audit.checks["book"]?.()).toBe(true);
 
+    // Whoever was not let in is not believed without a proof.
+    const stranger = await hub.addMachine("press-66");
+    const link = await hub.link(stranger.name, stranger.password);
+    const seen = (await admin.call("audit", "book-checkpoint", {})).note ?? "";
+    const since = new Date().toISOString();
+    const alarm = {
+      v: 1,
+      alarm: "inconsistent",
+      origin: offered.head.origin,
+      since,
+      message: "No.",
+      cosigned: null,
+      seen,
+    };
+    await link.publish(topics.witnessAlarm(stranger.name, "audit"), JSON.stringify(alarm), { qos: 1, retain: true });
+
     await one.link.publish(topics.witnessAlarm("ipc-01", "audit"), "", { qos: 1, retain: true });
     await vi.waitFor(async () => expect(await rowsOf("witness.conflict-ended")).toHaveLength(1), WAIT);
+    const accusers = (await rowsOf("witness.conflict")).map(({ record }) => record.event.obj.key);
+    expect(new Set(accusers)).toEqual(new Set(["ipc-01"]));
   });
 
-  /** Puts the copy in the place of the book, and lets it go on by itself to so many records. */
-  async function putOther(size: number): Promise<void> {
+  /** A machine whose witness has cosigned the audit book, of which a copy is laid aside then. */
+  async function cosigning(name: string) {
+    const one = await witness(name, hostOf(1));
+    await one.online(true);
+    await one.offer();
+    await vi.waitFor(async () => expect(await cosigners("audit", [one.key])).toBe(1), WAIT);
+    await running.close();
+    await cp(join(folder, "audit"), join(folder, "older"), { recursive: true });
+    await cp(join(folder, "head.note"), join(folder, "older.note"));
+    return one;
+  }
+
+  /** The book goes on, and the witness cosigns that. @returns how many records it has seen. */
+  async function goOnCosigned(one: Awaited<ReturnType<typeof witness>>): Promise<number> {
+    await begin();
+    for (const name of ["press-01", "press-02"]) await hub.addMachine(name);
+    await vi.waitFor(async () => expect(await rowsOf("machine.added")).toHaveLength(3), WAIT);
+    // Its own acts, which nobody sends again: with what others do, an older copy would soon have as many records.
+    for (let n = 0; n < 20; n += 1) await admin.call("audit", "book-verify", {});
+    const { size } = running.audit.book.head();
+    await vi.waitFor(() => expect(one.size("audit")).toBeGreaterThanOrEqual(size), WAIT);
+    await running.close();
+    return one.size("audit") ?? 0;
+  }
+
+  async function putCopyBack(): Promise<void> {
     await rm(join(folder, "audit"), { recursive: true });
-    await cp(join(folder, "other"), join(folder, "audit"), { recursive: true });
-    await cp(join(folder, "other.note"), join(folder, "head.note"));
+    await cp(join(folder, "older"), join(folder, "audit"), { recursive: true });
+    await cp(join(folder, "older.note"), join(folder, "head.note"));
+  }
+
+  async function forgetCheckpoint(): Promise<void> {
+    const link = await hub.link("audit", keyed.audit.password);
+    await link.publish(topics.checkpoint("audit"), "", { qos: 1, retain: true });
+    await link.close();
+  }
+
+  /** Lets the book go on to so many records that nobody has seen. */
+  async function goOnByItself(size: number): Promise<void> {
     const store = await Store.openFolder(join(folder, "audit"));
     const logKeys = logKeysOf(`${hub.plant}/audit`);
     const headNote = join(folder, "head.note");
