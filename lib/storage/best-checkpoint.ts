@@ -7,13 +7,21 @@ const LOOKED_AT = 30;
 
 /**
  * The checkpoint to hand to somebody: of the newest the one that the most have signed, and of those the newest, since
- * the very newest may not have been to the witnesses yet. Null when none covers `size` records.
+ * the very newest may not have been to the witnesses yet. Null when none covers so many records.
+ *
+ * @param o.covers - so many records at least.
+ * @param o.withinMs - made no longer before the newest one.
  */
-export async function bestCheckpoint(store: Pick<Store, "range">, size: number): Promise<KeptCheckpoint | null> {
+export async function bestCheckpoint(
+  store: Pick<Store, "range">,
+  o: { covers: number; withinMs: number },
+): Promise<KeptCheckpoint | null> {
   let best: KeptCheckpoint | null = null;
+  let newest: number | null = null;
   for await (const [, value] of store.range({ ...CHECKPOINTS, reverse: true, limit: LOOKED_AT })) {
     const kept = decodeKept(value);
-    if (kept.checkpoint.head.size < size) break;
+    newest ??= kept.madeAt;
+    if (kept.checkpoint.head.size < o.covers || kept.madeAt + o.withinMs < newest) break;
     if (best === null || signers(kept) > signers(best)) best = kept;
   }
   return best;

@@ -7,6 +7,9 @@ import { createExports, type ExportHandlers, type ExportOptions } from "./book-e
 import { keys } from "./keys.ts";
 import type { Store } from "./store.ts";
 
+/** An export may lack what was booked within this time before the newest checkpoint, ms: for one that more have signed. */
+const EXPORT_BEHIND_MS = 10_000;
+
 export type TakeAwayHandlers = ExportHandlers & {
   "book-prove": (body: RequestOf<"audit", "book-prove">) => Promise<ResponseOf<"audit", "book-prove">>;
 };
@@ -28,12 +31,15 @@ export function takeAway(
   }
 
   return {
-    ...createExports({ ...o, checkpoint: async () => (await bestCheckpoint(store, 0))?.note ?? null }),
+    ...createExports({
+      ...o,
+      checkpoint: async () => (await bestCheckpoint(store, { covers: 0, withinMs: EXPORT_BEHIND_MS }))?.note ?? null,
+    }),
     async "book-prove"(which) {
       const seq = "seq" in which ? which.seq : book.find(which.id);
       const record = seq === undefined ? undefined : book.record(seq);
       if (record === undefined) throw unknownRecord(book.name, "seq" in which ? String(which.seq) : which.id);
-      const best = await bestCheckpoint(store, record.seq + 1);
+      const best = await bestCheckpoint(store, { covers: record.seq + 1, withinMs: Number.POSITIVE_INFINITY });
       if (best === null) throw notCovered(book.name, record.seq);
       const path = inclusionPath(record.seq, best.checkpoint.head.size, node);
       return { record, path: path.map((hash) => hash.toString("hex")), checkpoint: best.note };

@@ -13,6 +13,7 @@ import { EXIT, type Outcome } from "../client/outcome.ts";
 import { list } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
 import { type SignedInHub, withHub } from "../client/session.ts";
+import { startSpinner } from "../client/spinner.ts";
 import { Interrupted, type Terminal } from "../client/terminal.ts";
 import { typedInstant, usageError } from "../client/usage.ts";
 
@@ -45,12 +46,27 @@ export async function runExport(terminal: Terminal, options: ExportOptions): Pro
   try {
     return await withHub(terminal.env, async (hub) => {
       const request = { id: newId(), filter, format, names };
-      const begun = await hub.call(book, "book-export", request, { timeoutMs: BEGIN_TIMEOUT_MS });
+      const begun = await begin(terminal, hub, book, request);
       const fetch = fetchFrom(hub, begun, interruption.demandNone);
       return outcomeOf(options.out, begun, await writeFile(terminal, options, begun, fetch));
     });
   } finally {
     interruption.stop();
+  }
+}
+
+/** Counts what fits first, which in a large book takes a while. */
+async function begin(
+  terminal: Terminal,
+  hub: SignedInHub,
+  book: BookName,
+  request: ExportRequest,
+): Promise<ExportBegun> {
+  const spinner = startSpinner(terminal.stderr, `looking through the book ${book}`);
+  try {
+    return await hub.call(book, "book-export", request, { timeoutMs: BEGIN_TIMEOUT_MS });
+  } finally {
+    spinner.stop();
   }
 }
 
