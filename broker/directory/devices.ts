@@ -33,6 +33,8 @@ export interface Devices {
    * @throws RastroError `name_taken`, `schema`.
    */
   admitService(by: By, name: string, publicKey: string): Promise<void>;
+  /** Lets such a service in no more. Does nothing where it is so. @throws RastroError `unknown_name`. */
+  revokeService(by: By, name: string): Promise<void>;
   /** Registers another key for the same name; a secret is void from then on. @throws RastroError `unknown_name`, `schema`. */
   replaceKey(by: By, name: string, publicKey: string): Promise<void>;
 }
@@ -118,7 +120,15 @@ export function openDevices(o: {
     async admitService(by, name, publicKey) {
       const record = o.register.get(name);
       if (record?.kind !== "service") return addService(by, name, publicKey);
-      if (record.publicKey !== publicKey) await replaceKey(by, name, publicKey);
+      if (record.publicKey !== publicKey || !record.active) await replaceKey(by, name, publicKey);
+    },
+
+    async revokeService(by, name) {
+      const record = o.register.get(name);
+      if (record?.kind !== "service") throw unknownName(name);
+      if (!record.active) return;
+      const event = o.drafts("service.revoked", by, { kind: "service", key: name }, { key: keyIn(record) });
+      await o.register.replace(name, (stored) => ({ ...stored, active: false }), event);
     },
   };
 }
@@ -134,7 +144,7 @@ function sameSet(one: readonly string[], other: readonly string[]): boolean {
 
 function withKey(record: NameRecord, publicKey: string): NameRecord {
   if (record.kind === "machine") return { ...record, publicKey, secretHash: null };
-  return record.kind === "service" ? { ...record, publicKey } : record;
+  return record.kind === "service" ? { ...record, publicKey, active: true } : record;
 }
 
 function rawKey(publicKey: string): Buffer {

@@ -243,6 +243,12 @@ export function directoryRoutes(o: {
     return context.body(null, 204);
   });
 
+  app.delete(`/directory/services/${STANDBY}/key`, async (context) => {
+    const { by } = administrator(await caller(context), "revoking a standby");
+    await directory.devices.revokeService(by, STANDBY);
+    return context.body(null, 204);
+  });
+
   app.get("/directory/people/:sub/key", async (context) => {
     const { principal } = await caller(context);
     if (principal.kind !== "service") throw notAllowed("reading a person's key", principal.name, "a service");

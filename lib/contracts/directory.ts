@@ -179,7 +179,7 @@ export const MachineActiveRequest = z.union([
   z.strictObject({ active: z.literal(true), publicKey: Base64.nullable().default(null) }),
 ]);
 
-/** `PUT /directory/services/standby/key`: registers a standby, or another key for it. Raw Ed25519 public key. */
+/** `PUT /directory/services/standby/key`: registers a standby, or another key for it; `DELETE` revokes it. Raw Ed25519 public key. */
 export const ServiceKeyRequest = z.strictObject({ publicKey: Base64 });
 
 /** `PUT /directory/machines/<id>/speaks-for`: the whole list, which takes the place of the one before. */

@@ -53,6 +53,7 @@ export const EVENT_OWNERS = {
   "machine.readmitted": "audit",
   "machine.speaks-for-set": "audit",
   "service.added": "audit",
+  "service.revoked": "audit",
   "certificate.issued": "audit",
   "session.started": "audit",
   "session.ended": "audit",

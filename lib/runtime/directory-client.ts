@@ -121,6 +121,9 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
     /** Registers the standby with this key, or gives it another. */
     admitStandby: (bearer: Bearer, body: z.input<typeof ServiceKeyRequest>): Promise<void> =>
       tell({ method: "PUT", path: `/directory/services/${STANDBY}/key`, bearer, body }),
+    /** Lets the standby in no more. */
+    revokeStandby: (bearer: Bearer): Promise<void> =>
+      tell({ method: "DELETE", path: `/directory/services/${STANDBY}/key`, bearer }),
     certificateIssue: (
       bearer: Bearer,
       body: z.input<typeof CertificateRequest>,

@@ -40,6 +40,7 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "machine.readmitted": directory,
   "machine.speaks-for-set": directory,
   "service.added": directory,
+  "service.revoked": directory,
   "certificate.issued": directory,
   "session.started": either(directory, machine),
   "session.ended": either(directory, machine),

@@ -50,6 +50,12 @@ export async function addStandby(terminal: Terminal, key: string, options: AddOp
   return { data: { invitation, line }, text };
 }
 
+export async function removeStandby(terminal: Terminal): Promise<Outcome> {
+  const { withHub } = await import("../client/session.ts");
+  await withHub(terminal.env, (hub) => hub.directory.revokeStandby(hub.bearer));
+  return { data: { active: false }, text: 'The standby is let in no more; "rastro standby add" lets one in again.' };
+}
+
 async function invite(settings: Settings, url: string): Promise<Invitation> {
   const folders = foldersOf(settings.data);
   const isTls = /^(?:mqtts|wss):/.test(url);

@@ -8,7 +8,7 @@ export type StartOverOptions = { book: string; yes?: true };
 
 const load = () => import("./standby-run.ts");
 
-/** `standby run|key|add|join|status|promote|restore|start-over`. */
+/** `standby run|key|add|remove|join|status|promote|restore|start-over`. */
 export function addStandbyCommands({ program, act, terminal }: Groups): void {
   const standby = program
     .command("standby")
@@ -35,6 +35,11 @@ export function addStandbyCommands({ program, act, terminal }: Groups): void {
     .option("--url <address>", "where the standby finds the broker: mqtts://host:port")
     .addHelpText("after", "\nExample:\n  rastro standby add 5Vv…A= --url mqtts://hub.plant.example:8883");
   act(add, async (publicKey: string, options: AddOptions) => (await load()).addStandby(terminal, publicKey, options));
+
+  const remove = standby
+    .command("remove")
+    .description("let the standby in no more; on the hub's own machine, or as administrator");
+  act(remove, async () => (await load()).removeStandby(terminal));
 
   const join = standby
     .command("join")

@@ -134,6 +134,10 @@ describe("administration", () => {
       const registered = hub.directory.register.principal("standby");
       expect(registered).toMatchObject({ kind: "service", profile: "service", publicKey, active: true });
     }
+    await client.revokeStandby(admin);
+    expect(hub.directory.register.principal("standby")?.active).toBe(false);
+    await client.admitStandby(admin, { publicKey: Buffer.alloc(32, 9).toString("base64") });
+    expect(hub.directory.register.principal("standby")?.active).toBe(true);
     const short = client.admitStandby(admin, { publicKey: "AAAA" });
     await expect(short).rejects.toMatchObject({ code: "schema", problem: { field: "publicKey" } });
     await hub.addPerson("maria", "supervisor");

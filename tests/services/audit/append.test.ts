@@ -97,6 +97,7 @@ describe("who may tell audit of what", () => {
         "machine.readmitted",
         "machine.speaks-for-set",
         "service.added",
+        "service.revoked",
         "certificate.issued",
         "session.started",
         "session.ended",

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import type { BookName } from "../../../lib/contracts/names.ts";
 import { StandbyState } from "../../../lib/contracts/standby.ts";
 import { topics } from "../../../lib/contracts/topics.ts";
@@ -124,6 +125,20 @@ describe("a standby on a hub", () => {
     await start();
     await proven("audit", 150);
     expect(standby.followers.audit.standing().counts.records).toBe(50);
+  });
+
+  it("is cut off at once when it is revoked, and goes on when it is let in again", async () => {
+    await logs.audit.grow(5);
+    await publish("audit");
+    await proven("audit", 5);
+    const gone = new Promise<void>((resolve) => link.onDown(resolve));
+    await hub.directory.devices.revokeService(BY_DIRECTORY, "standby");
+    await gone;
+    await logs.audit.grow(5);
+    await publish("audit");
+    expect(standby.checks["hub"]?.()).toBe("not connected to the hub");
+    await hub.directory.devices.admitService(BY_DIRECTORY, "standby", self.key.publicRaw.toString("base64"));
+    await proven("audit", 10);
   });
 
   it("asks for nothing but records, and reads nothing but checkpoints", async () => {
