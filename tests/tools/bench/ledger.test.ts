@@ -11,7 +11,7 @@ it("bench:ledger measures every row, and says it as JSON", { timeout: 240_000 },
   const { results } = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as {
     results: { row: string; ours: number; theirs: number | null; remark: string }[];
   };
-  expect(new Set(results.map(({ row }) => row)).size).toBe(7);
+  expect(new Set(results.map(({ row }) => row)).size).toBe(9);
   expect(results.filter(({ ours }) => !(ours > 0))).toEqual([]);
   // Databases that are not on this machine are told of, not left out.
   expect(results.filter(({ theirs }) => theirs === 0 || Number.isNaN(theirs))).toEqual([]);
