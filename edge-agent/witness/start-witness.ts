@@ -16,7 +16,9 @@ import { loadPinnedLogs } from "./pinned-logs.ts";
 /** How soon it is noticed that somebody has cleared an alarm, ms. */
 const LOOK_EVERY_MS = 5000;
 
-export type MachineWitness = Pick<OpenWitness, "witness" | "report" | "figures"> & {
+export type MachineWitness = Pick<OpenWitness, "report" | "figures"> & {
+  /** Null where its files cannot be used: the machine witnesses nothing then, and everything else of it works. */
+  witness: OpenWitness["witness"] | null;
   /** Sentences of the alarms that are raised. */
   alarms(): string[];
   /** Takes requests from now on; the subscriptions are registered before it returns. */
@@ -24,12 +26,7 @@ export type MachineWitness = Pick<OpenWitness, "witness" | "report" | "figures">
   stop(): void;
 };
 
-/**
- * Opens this machine's witness of the plant's books.
- *
- * @throws RastroError `store_unusable`.
- */
-export async function openMachineWitness(o: {
+type MachineWitnessOptions = {
   machine: string;
   /** The plant's id. */
   plant: string;
@@ -37,7 +34,21 @@ export async function openMachineWitness(o: {
   every: Every;
   now: () => number;
   log: Logger;
-}): Promise<MachineWitness> {
+};
+
+/** Opens this machine's witness of the plant's books. Never rejects. */
+export async function openMachineWitness(o: MachineWitnessOptions): Promise<MachineWitness> {
+  try {
+    return await open(o);
+  } catch (err) {
+    o.log.error({ err }, "the witness's files cannot be used: this machine witnesses nothing until it starts anew");
+    const sentence = "This machine witnesses nothing: its witness's files cannot be used; its log has the reason.";
+    const nothing = () => [];
+    return { witness: null, report: nothing, figures: [], alarms: () => [sentence], serve: () => {}, stop: () => {} };
+  }
+}
+
+async function open(o: MachineWitnessOptions): Promise<MachineWitness> {
   const { machine, folders, now, log } = o;
   const logs = followLogs(await loadPinnedLogs({ folders, machine, log }));
   const files = {
@@ -75,6 +86,7 @@ export async function offerWitness(o: {
   moment: Moment;
   log: Logger;
 }): Promise<void> {
+  if (o.witness === null) return;
   try {
     const offer = { vkey: formatVerifierKey(o.witness.key), host: await hostFingerprint(o) };
     await offerOnce({ ...o, offer });

@@ -10,7 +10,7 @@ export const WitnessOffer = z.strictObject({
   vkey: z.string().min(1).max(512),
   /**
    * Fingerprint of the computer that it runs on (`lib/runtime/host-fingerprint.ts`): a witness on the hub's own never
-   * counts. Null where the computer has no id that could be read: such a one never counts either.
+   * counts. Null where the computer has no id that could be read: a person has to let such a one in.
    */
   host: Sha256Hex.nullable(),
 });

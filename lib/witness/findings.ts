@@ -38,8 +38,15 @@ export async function openFindings(o: {
   log: Logger;
 }): Promise<Findings> {
   const fileOf = (origin: string) => join(o.folder, `${originHash(origin)}${ENDING}`);
-  const known = new Map((await readAlarms(o.folder)).map(({ alarm }) => [alarm.origin, alarm]));
-  for (const alarm of known.values()) o.log.warn({ origin: alarm.origin, alarm: alarm.alarm }, alarm.message);
+  const known = new Map<string, WitnessAlarm>();
+  for (const { file, alarm } of await readAlarms(o.folder)) {
+    if (alarm === null) {
+      o.log.error({ file }, "an alarm cannot be read; it is left as it is");
+      continue;
+    }
+    known.set(alarm.origin, alarm);
+    o.log.warn({ origin: alarm.origin, alarm: alarm.alarm }, alarm.message);
+  }
   const unsaved = new Set<string>();
 
   async function raise(finding: Finding): Promise<void> {
@@ -75,20 +82,28 @@ export async function openFindings(o: {
   };
 }
 
-/** The alarms that lie in a folder, each with its file; none when there is no folder. @throws RastroError `store_unusable`. */
-export async function readAlarms(folder: string): Promise<{ file: string; alarm: WitnessAlarm }[]> {
+/**
+ * The alarms that lie in a folder, each with its file; null for one that is damaged. None when there is no folder.
+ *
+ * @throws RastroError `store_unusable`.
+ */
+export async function readAlarms(folder: string): Promise<{ file: string; alarm: WitnessAlarm | null }[]> {
   try {
     const names = await readdir(folder);
     const files = names.filter((name) => name.endsWith(ENDING)).map((name) => join(folder, name));
-    return await Promise.all(files.toSorted().map(async (file) => ({ file, alarm: await readAlarm(file) })));
+    return await Promise.all(files.toSorted().map(async (file) => ({ file, alarm: alarmIn(await readFile(file)) })));
   } catch (error) {
     if (codeOf(error) === "ENOENT") return [];
     throw unusable("Reading the alarms in", folder, error);
   }
 }
 
-async function readAlarm(file: string): Promise<WitnessAlarm> {
-  return parseJson(WitnessAlarm, await readFile(file), `the alarm in ${file}`);
+function alarmIn(bytes: Buffer): WitnessAlarm | null {
+  try {
+    return parseJson(WitnessAlarm, bytes, "an alarm");
+  } catch {
+    return null;
+  }
 }
 
 async function isThere(file: string): Promise<boolean> {

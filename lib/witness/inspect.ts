@@ -13,7 +13,8 @@ export type Inspected = {
   vkey: string | null;
   /** `at` is null, and `size` as the note says, where its own cosignature does not fit. */
   cosigned: { origin: string; size: number; at: string | null }[];
-  alarms: { file: string; alarm: WitnessAlarm }[];
+  /** An alarm is null where its file is damaged. */
+  alarms: { file: string; alarm: WitnessAlarm | null }[];
 };
 
 /**

@@ -36,7 +36,9 @@ export async function showWitness({ env }: Terminal): Promise<Outcome> {
     folder: folders.agentWitness(machine),
   });
   const rows = shown.cosigned.map(({ origin, size, at }) => [origin, size, at === null ? "damaged" : localTime(at)]);
-  const alarms = shown.alarms.map(({ file, alarm }) => `${alarm.alarm}  ${alarm.message}\n  ${file}`);
+  const alarms = shown.alarms.map(({ file, alarm }) =>
+    alarm === null ? `An alarm cannot be read:\n  ${file}` : `${alarm.alarm}  ${alarm.message}\n  ${file}`,
+  );
   const text = [
     list([
       ["machine", machine],

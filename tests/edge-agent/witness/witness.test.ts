@@ -1,4 +1,4 @@
-import { rm, stat } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -141,6 +141,16 @@ describe("an agent as a witness", () => {
     await rm(join(plant.folders.agentWitness(MACHINE), `${originHash(ORIGIN)}.alarm`));
     await again.heard.until(({ alarms }) => alarms.at(-1) === null);
   }, 40_000);
+
+  test("that cannot use its witness's files witnesses nothing, and everything else of it works", async () => {
+    await plant.agent.stop();
+    await writeFile(plant.folders.agentWitnessKey(MACHINE), "half a key");
+    await plant.agent.start();
+    await agentConnected();
+    const url = readRunFile(plant.folders.data, "edge-agent")?.url;
+    const readiness = (await (await fetch(`${url}/readyz`)).json()) as { ready: boolean; alarms: string[] };
+    expect(readiness).toMatchObject({ ready: true, alarms: [expect.stringContaining("witnesses nothing")] });
+  });
 
   test("follows the log to another key", async () => {
     const audit = await auditAt(plant.hub());

@@ -82,6 +82,15 @@ describe("the alarms of a witness", () => {
     expect(await readFile(findings.fileOf(ORIGIN), "utf8")).toContain('"first"');
   });
 
+  it("that are damaged keep nothing from being raised, and stay where they are", async () => {
+    const folder = await temporaryFolder();
+    await writeFile(join(folder, "x.alarm"), "half an al");
+    const { findings } = await open(folder);
+    expect(findings.all()).toEqual([]);
+    await findings.raise(finding("forked"));
+    expect(await readFile(join(folder, "x.alarm"), "utf8")).toBe("half an al");
+  });
+
   it("are raised where they cannot be written down, too", async () => {
     const folder = join(await temporaryFolder(), "witness");
     const { findings, told } = await open(folder);
