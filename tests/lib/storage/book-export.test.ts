@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EventDraft } from "../../../lib/contracts/events.ts";
-import type { ExportFilter, ExportItem, ExportRequest } from "../../../lib/contracts/export.ts";
+import { ExportFilter, type ExportItem, type ExportRequest } from "../../../lib/contracts/export.ts";
 import { RastroError } from "../../../lib/contracts/errors.ts";
 import { findOperation } from "../../../lib/contracts/operations.ts";
 import { ExportCheck } from "../../../lib/ledger/export-check.ts";
@@ -16,17 +16,7 @@ import { idOf, inputFor, NOW, signer } from "../../suites/events.ts";
 const ANA = `p-${"a".repeat(32)}`;
 const ada = { sub: `p-${"d".repeat(32)}`, auth: "session" as const };
 const bob = { sub: `p-${"b".repeat(32)}`, auth: "session" as const };
-const ALL: ExportFilter = {
-  fromSeq: null,
-  toSeq: null,
-  from: null,
-  to: null,
-  machine: null,
-  person: null,
-  lot: null,
-  type: null,
-  kind: null,
-};
+const ALL = ExportFilter.parse({});
 const SIZE = 40;
 
 describe.each(BACKENDS)("exports of a book on $name", (backend) => {

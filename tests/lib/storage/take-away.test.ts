@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ExportFilter } from "../../../lib/contracts/export.ts";
 import { findOperation } from "../../../lib/contracts/operations.ts";
 import { cosign } from "../../../lib/ledger/cosignature.ts";
 import { leafHash } from "../../../lib/ledger/hash.ts";
@@ -15,7 +16,7 @@ import { keyOfSeed } from "../ledger/keys.ts";
 
 const machine = signer("ipc-07");
 const caller = { sub: `p-${"d".repeat(32)}`, auth: "session" as const };
-const filter = { ...Object.fromEntries(["fromSeq", "toSeq", "from", "to"].map((name) => [name, null])) };
+const filter = ExportFilter.parse({});
 
 describe("what is taken away", () => {
   let store: Store;
@@ -60,7 +61,7 @@ describe("what is taken away", () => {
     handlers["book-export"](
       {
         id,
-        filter: { ...filter, machine: null, person: null, lot: null, type: null, kind: null } as never,
+        filter,
         format: "jsonl",
         names: false,
       },

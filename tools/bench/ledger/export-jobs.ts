@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { trustOf } from "../../verify/trust.ts";
 import { verifyFile } from "../../verify/verify-file.ts";
+import { ExportFilter } from "../../../lib/contracts/export.ts";
 import { createExports } from "../../../lib/storage/book-export.ts";
 import { writeJsonLines } from "../../export/export-book.ts";
 import { writeNewFile } from "../../export/new-file.ts";
@@ -9,17 +10,7 @@ import { openBook } from "./large-book.ts";
 
 /** Whom an export of the benchmark is for. */
 const CALLER = { sub: "bench", auth: "local" as const };
-const EVERYTHING = {
-  fromSeq: null,
-  toSeq: null,
-  from: null,
-  to: null,
-  machine: null,
-  person: null,
-  lot: null,
-  type: null,
-  kind: null,
-};
+const EVERYTHING = ExportFilter.parse({});
 
 type Figures = { perSecond: number; p50Ms: number; p99Ms: number };
 
