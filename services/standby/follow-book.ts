@@ -41,7 +41,7 @@ export type Standing = {
   newest: number;
   /** When the oldest checkpoint that is not proven came, ms since 1970; null when all is proven. */
   behindSince: number | null;
-  /** When a checkpoint of the log came last; null before the first. */
+  /** When a checkpoint of the log came last, or the following of a known log began, ms; null before the first. */
   heardAt: number | null;
   /** Why the last checkpoint was not taken, in a sentence; null when it was. */
   refusal: string | null;
@@ -77,7 +77,7 @@ export function followBook(o: FollowOptions): Follower {
   const counts = { checkpoints: 0, refused: 0, proofs: 0, records: 0 };
   let target: Checkpoint | null = null;
   let behindSince: number | null = isBehind(mirror) ? o.now() : null;
-  let heardAt: number | null = null;
+  let heardAt: number | null = mirror.proven === null ? null : o.now();
   let refusal: string | null = null;
   let rewound: string | null = null;
   let trouble: string | null = null;

@@ -21,18 +21,19 @@ const START = Date.parse("2026-11-24T12:00:00.000Z");
 type Bench = {
   log: LogToFollow;
   follower: Follower;
+  mirror: Mirror;
   /** Set by a test to answer otherwise than the log would. */
   serve: { fetch: FetchRecords; rotations: string[] };
   clock: { now: number };
   until(condition: (standing: Standing) => boolean): Promise<Standing>;
 };
 
-async function bench(policy: Policy | null = null, log?: LogToFollow): Promise<Bench> {
+async function bench(policy: Policy | null = null, log?: LogToFollow, before?: Mirror): Promise<Bench> {
   const followed = log ?? (await logToFollow());
   const serve = { rotations: [] as string[], fetch: async (from: number, limit: number) => followed.read(from, limit) };
   const clock = { now: START };
   const now = () => clock.now;
-  const mirror = Mirror.open({ store: await Store.inMemory(), name: "audit", now });
+  const mirror = before ?? Mirror.open({ store: await Store.inMemory(), name: "audit", now });
   const follower = followBook({
     book: "audit",
     origin: "plant-test/audit",
@@ -52,7 +53,7 @@ async function bench(policy: Policy | null = null, log?: LogToFollow): Promise<B
       follower.onChange(look);
       look();
     });
-  return { log: followed, follower, serve, clock, until };
+  return { log: followed, follower, mirror, serve, clock, until };
 }
 
 const provenTo = (size: number) => (standing: Standing) => standing.proven?.head.size === size;
@@ -100,6 +101,23 @@ describe("following a book", () => {
     const standing = await until(({ proven, trouble }) => proven !== null && trouble === null);
     expect(problemIn("audit", standing, clock.now)).toBeNull();
     await follower.close();
+  });
+
+  it("says when the log has fallen silent, also since before it began", async () => {
+    const { log, follower, until, mirror, clock } = await bench();
+    expect(problemIn("audit", follower.standing(), clock.now)).toContain(
+      "no checkpoint of the book audit has come yet",
+    );
+    await log.grow(1);
+    await follower.take(log.checkpoint());
+    await until(provenTo(1));
+    await follower.close();
+    clock.now += 60_000;
+    const again = await bench(null, log, mirror);
+    expect(problemIn("audit", again.follower.standing(), again.clock.now)).toBeNull();
+    again.clock.now += 151_000;
+    expect(problemIn("audit", again.follower.standing(), again.clock.now)).toContain("has come for 151 s");
+    await again.follower.close();
   });
 
   it("takes no checkpoint that its log has not signed", async () => {
