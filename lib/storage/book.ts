@@ -2,6 +2,7 @@ import type { BookHead, BookProof, BookRecord, VerifyReport } from "../contracts
 import { RastroError } from "../contracts/errors.ts";
 import type { BookName } from "../contracts/names.ts";
 import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
+import { verifyInclusion } from "../ledger/proof.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
 import { appendLeaf, consistencyPath, inclusionPath, rootOf } from "../ledger/tree.ts";
 import { findDamage } from "./book-damage.ts";
@@ -192,6 +193,12 @@ export class Book {
       throw new RastroError({ code: "unknown_record", message, field: "seq", given: String(seq) });
     }
     const path = inclusionPath(seq, head.size, (level, index) => this.#node(level, index));
+    const [leaf, root] = [record.leaf, head.root].map((hash) => Buffer.from(hash, "hex")) as [Buffer, Buffer];
+    if (!verifyInclusion({ seq, size: head.size, leaf, path, root }))
+      throw this.#damaged(
+        `Proving record ${seq} of the book ${this.name}`,
+        "a node on its path does not lead to the root",
+      );
     return { record, head, path: path.map((hash) => hash.toString("hex")) };
   }
 

@@ -2,6 +2,7 @@ import { RastroError } from "../contracts/errors.ts";
 import type { Event } from "../contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../contracts/operations.ts";
 import type { PersonRecords } from "../contracts/privacy.ts";
+import { leafHash } from "../ledger/hash.ts";
 import { LedgerError } from "../ledger/error.ts";
 import { openRecord } from "../ledger/record.ts";
 import type { Book } from "./book.ts";
@@ -27,7 +28,7 @@ export type PersonRecordsHandler = {
  */
 export function personRecordsHandler(o: {
   store: Pick<Store, "range">;
-  book: Pick<Book, "name" | "head">;
+  book: Pick<Book, "name" | "head" | "leafAt">;
 }): PersonRecordsHandler {
   return {
     async "person-records"({ sub }, caller, report) {
@@ -38,7 +39,9 @@ export function personRecordsHandler(o: {
       for await (const [key, bytes] of o.store.range(RECORDS)) {
         const seq = readU64(key, 1);
         if (seq % PROGRESS_EVERY === 0) report(seq, size);
-        if (bytes.includes(named)) note(found, sub, seq, bytes);
+        // What does not hash to its leaf says nothing of anybody; a verification names it.
+        if (bytes.includes(named) && leafHash(bytes).toString("hex") === o.book.leafAt(seq))
+          note(found, sub, seq, bytes);
       }
       const records = [...found.values()].toSorted((one, other) => one.first.seq - other.first.seq);
       return { book: o.book.name, size, records };

@@ -71,7 +71,7 @@ function checkersFor(
 ): BlockCheckers {
   const { keyOf } = o.input;
   const folder = database.shared;
-  if (folder === undefined || o.threads < 1 || records < THREADS_FROM) return checkHere({ database, keyOf, seeds });
+  if (folder === undefined || !(o.threads >= 1) || records < THREADS_FROM) return checkHere({ database, keyOf, seeds });
   return checkOnThreads({ folder, keyOf, seeds, threads: o.threads });
 }
 

@@ -86,6 +86,15 @@ describe("a changed byte of a record", () => {
     });
   });
 
+  it("of a node is no proof any more, for those whose path it is on", async () => {
+    await tamper((disk) => change(disk, keys.node(1, 4), flipByte));
+    await withBook(folder, async (book) => {
+      expect(() => book.prove(10)).toThrow(expect.objectContaining({ code: "book_damaged" }));
+      expect(book.prove(8)).toMatchObject({ record: { seq: 8 } });
+      expect(book.record(10)).toMatchObject({ seq: 10 });
+    });
+  });
+
   it("of the last record stops the book", async () => {
     const report = await reportAfter((disk) => change(disk, keys.record(SIZE - 1), flipByte));
     expect(report.ok).toBe(false);

@@ -23,7 +23,7 @@ import { random } from "../../support/random.ts";
  * record finds.
  */
 
-const SIZE = 2 * BLOCK_RECORDS + 1234;
+const SIZE = 2 * BLOCK_RECORDS + 5000;
 const ORIGIN = "test/production";
 const machine = signer("ipc-07");
 /** Only every hundredth is signed: signing all would take longer than the rest of the test. */
