@@ -9,7 +9,9 @@ export type Place =
   | { at: "head" }
   | { at: "note" }
   /** What an earlier verification has noted of the book. */
-  | { at: "verified" };
+  | { at: "verified" }
+  /** A checkpoint that is kept beside the records. */
+  | { at: "checkpoint"; size: number };
 
 export type FindingKind =
   | "altered"

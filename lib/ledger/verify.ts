@@ -1,4 +1,4 @@
-import { Findings, hex, recordAt } from "./findings.ts";
+import { Findings, hex, type Place, recordAt } from "./findings.ts";
 import type { HeadNote } from "./head-note.ts";
 import type { CheckedSignatures } from "./signature-check.ts";
 import { type KnownRoot, type StoredBook, Walk } from "./walk.ts";
@@ -74,15 +74,27 @@ function knownByNote(note: VerifyInput["note"]): KnownRoot[] {
   return note === null || typeof note === "string" ? [] : [{ size: note.size, root: note.root, place: { at: "note" } }];
 }
 
-function reportEnd({ head, note, reach }: VerifyInput, walk: Walk, findings: Findings, size: number): void {
+function reportEnd({ head, note, reach, known = [] }: VerifyInput, walk: Walk, findings: Findings, size: number): void {
   const noted = note !== null && typeof note === "object" ? note.size : 0;
   if (reach < head.size) {
     const last = Math.max(head.size, noted) - 1;
     findings.report(reach, "truncated", recordAt(reach), `records up to ${last}`, "nothing");
   } else if (noted > size) {
     findings.report(size, "truncated", recordAt(size), `${noted} records by the head note`, `${size} records`);
+  } else {
+    const more = known.find((one) => one.size > size);
+    if (more !== undefined)
+      findings.report(
+        size,
+        "truncated",
+        recordAt(size),
+        `${more.size} records by ${BY[more.place.at] ?? "a note"}`,
+        `${size} records`,
+      );
   }
   if (walk.isRootKnown && head.size === size && !walk.root.equals(head.root)) {
     findings.report(Math.max(0, size - 1), "index", { at: "head" }, hex(walk.root), hex(head.root));
   }
 }
+
+const BY: Partial<Record<Place["at"], string>> = { checkpoint: "a checkpoint", verified: "an earlier verification" };

@@ -57,6 +57,7 @@ type Row = {
 export class Walk {
   readonly #input: WalkInput;
   readonly #size: number;
+  readonly #known: ReadonlyMap<number, KnownRoot[]>;
   readonly #from: number;
   readonly signatures: SignatureCheck;
   readonly #forms = new RecordForms();
@@ -69,6 +70,7 @@ export class Walk {
   constructor(input: WalkInput, from = 0) {
     this.#input = input;
     this.#from = from;
+    this.#known = Map.groupBy(input.known, ({ size }) => size);
     this.#size = Math.max(input.head.size, input.reach);
     this.signatures = new SignatureCheck(new SignerKeys(input.keyOf));
     this.#range = { size: from, hashes: [] };
@@ -248,7 +250,7 @@ export class Walk {
   }
 
   #compareKnown(): void {
-    for (const known of this.#input.known) if (known.size === this.#range.size) this.#compareRoot(known, this.root);
+    for (const known of this.#known.get(this.#range.size) ?? []) this.#compareRoot(known, this.root);
   }
 
   /** Inside a sound block the stored nodes are those that were computed. */

@@ -8,8 +8,9 @@ import { rootOf } from "../ledger/tree.ts";
 import type { Finding, StoredBook, VerifyInput } from "../ledger/verify.ts";
 import type { KnownRoot } from "../ledger/walk.ts";
 import { reachOf } from "./book-damage.ts";
+import { decodeKept } from "./checkpoints.ts";
 import { decodeHead } from "./head-state.ts";
-import { HEAD_KEY, isUuid, keys, readU64, u64, VERIFIED_KEY } from "./keys.ts";
+import { CHECKPOINTS, HEAD_KEY, isUuid, keys, readU64, u64, VERIFIED_KEY } from "./keys.ts";
 import type { ReadNote } from "./note-file.ts";
 import { placeKey } from "./place-key.ts";
 import type { Store } from "./store.ts";
@@ -65,8 +66,9 @@ export async function runVerification(book: VerifiedBook, options: VerifyOptions
 async function inputOf(book: VerifiedBook, options: VerifyOptions): Promise<VerifyInput> {
   const { store, origin } = book;
   const note = await book.readNote();
-  // Records may be appended meanwhile: a reach from before the head is never ahead of a sound head, and one that
-  // is bounded by the head never behind it.
+  const kept = await keptRoots(book);
+  // Records may be appended meanwhile: a reach from before the head is never ahead of a sound head, and one that is
+  // bounded by the head never behind it. Nor is a head behind what was known before it was read.
   const reachBefore = await reachOf(store);
   const state = attempt(() => decodeHead(store.getNow(HEAD_KEY)) ?? undefined).value;
   const size = state?.range.size ?? 0;
@@ -79,7 +81,7 @@ async function inputOf(book: VerifiedBook, options: VerifyOptions): Promise<Veri
     // Where LevelDB cannot say how far the records go, each is asked for.
     reach: reach ?? size,
     note: typeof note === "object" && note !== null && note.origin !== origin ? "unreadable" : note,
-    known: verified === null ? [] : [verified],
+    known: verified === null ? kept : [...kept, verified],
     keyOf: options.keyOf ?? (() => null),
     from: Math.min(from, size),
   };
@@ -101,6 +103,20 @@ function readVerified(bytes: Buffer | null): KnownRoot | null {
   if (bytes?.length !== 40) return null;
   const size = attempt(() => readU64(bytes)).value;
   return size === null ? null : { size, root: bytes.subarray(8), place: { at: "verified" } };
+}
+
+/** What the checkpoints say that are kept with a book. One that does not read as one says nothing. */
+async function keptRoots({ store, origin }: VerifiedBook): Promise<KnownRoot[]> {
+  const roots: KnownRoot[] = [];
+  try {
+    for await (const [, value] of store.range(CHECKPOINTS)) {
+      const head = attempt(() => decodeKept(value).checkpoint.head).value;
+      if (head?.origin === origin) roots.push({ ...head, place: { at: "checkpoint", size: head.size } });
+    }
+  } catch {
+    // A part of the store that cannot be read: what was read before it is known.
+  }
+  return roots;
 }
 
 /** It is of use only to the next verification, which can do without it. */

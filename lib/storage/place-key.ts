@@ -15,6 +15,8 @@ export function placeKey(place: Place): Buffer {
       return isUuid(place.id) ? keys.id(place.id) : Buffer.from(`d${place.id}`);
     case "head":
       return HEAD_KEY;
+    case "checkpoint":
+      return keys.checkpoint(place.size);
     case "verified":
       return VERIFIED_KEY;
     default:

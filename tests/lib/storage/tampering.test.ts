@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,10 +6,12 @@ import { Level } from "level";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { VerifyReport } from "../../../lib/contracts/book.ts";
 import { canonicalBytes } from "../../../lib/ledger/canonical.ts";
+import { signCheckpoint } from "../../../lib/ledger/checkpoint.ts";
 import { leafHash } from "../../../lib/ledger/hash.ts";
 import { type LedgerRecord, openRecord } from "../../../lib/ledger/record.ts";
 import { appendLeaf, EMPTY_RANGE } from "../../../lib/ledger/tree.ts";
 import { Book } from "../../../lib/storage/book.ts";
+import { encodeKept } from "../../../lib/storage/checkpoints.ts";
 import { encodeHead } from "../../../lib/storage/head-state.ts";
 import { HEAD_KEY, keys, u64 } from "../../../lib/storage/keys.ts";
 import { Store } from "../../../lib/storage/store.ts";
@@ -205,6 +208,21 @@ describe("records that were exchanged, added or rewritten", () => {
       [SIZE - 1, "forked", Buffer.from("head.note").toString("hex")],
     ]);
     await expectStopped("forked");
+  });
+
+  it("are known to the checkpoints that are kept", async () => {
+    const { privateKey } = generateKeyPairSync("ed25519");
+    const keep = (disk: Disk, size: number, root: Buffer) =>
+      disk.put(
+        keys.checkpoint(size),
+        encodeKept({ madeAt: 1, note: signCheckpoint({ origin: "test/production", size, root }, [privateKey]) }),
+      );
+    const other = await reportAfter((disk) => keep(disk, 12, Buffer.alloc(32, 5)));
+    expect(named(other)).toEqual([[11, "forked", keys.checkpoint(12).toString("hex")]]);
+    await restore();
+    const newer = await reportAfter((disk) => keep(disk, SIZE + 4, Buffer.alloc(32, 5)));
+    expect(named(newer)).toEqual([[SIZE, "truncated", keys.record(SIZE).toString("hex")]]);
+    expect(newer.damaged[0]).toMatchObject({ expected: `${SIZE + 4} records by a checkpoint` });
   });
 
   it("are named where bytes that are no record were booked", async () => {
