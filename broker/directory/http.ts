@@ -6,12 +6,10 @@ import {
   type CertificateIssued,
   CertificateRequest,
   type HubTime,
-  LOCAL_ADMIN,
   MachineActiveRequest,
   type MachineAdded,
   MachineAddRequest,
   PasswordRequest,
-  type Principal,
   ServiceKeyRequest,
   SessionEndRequest,
   SetupRequest,
@@ -24,7 +22,6 @@ import {
   UserProfileRequest,
 } from "../../lib/contracts/directory.ts";
 import { type ErrorCode, RastroError, toProblem } from "../../lib/contracts/errors.ts";
-import { type Erased, EraseRequest, type PersonData } from "../../lib/contracts/privacy.ts";
 import { parseJson } from "../../lib/contracts/parse.ts";
 import type { Logger } from "pino";
 import type { Backups } from "../../lib/storage/backup/backups.ts";
@@ -32,10 +29,9 @@ import { addBackupRoutes } from "./backup-routes.ts";
 import type { Authority } from "../tls/authority.ts";
 import { forwardedAddress } from "../forwarded-address.ts";
 import { admittedOrThrow, type Directory } from "./directory.ts";
-import type { By } from "./drafts.ts";
+import { administrator, callerOf, notAllowed, refuseSelf } from "./caller.ts";
 import { type ConnectionsPort, openSessionsOf } from "./open-sessions.ts";
-import type { ErasedRecord, PersonRecord } from "./records.ts";
-import { isToken } from "./secrets.ts";
+import { addPrivacyRoutes } from "./privacy-routes.ts";
 
 const LONGEST_BODY = 64 * 1024;
 
@@ -171,26 +167,6 @@ export function directoryRoutes(o: {
     return context.body(null, 204);
   });
 
-  app.get("/directory/people/:who/data", async (context) => {
-    const asking = await caller(context);
-    const record = personOf(directory, context.req.param("who"));
-    if (record.sub !== asking.principal.sub) administrator(asking, "seeing what is kept of somebody else");
-    const kept = await directory.people.show(asking.by, record.sub);
-    const sessions = kept.name === null ? [] : openSessions.list(asking, kept.name);
-    const data: PersonData = { ...kept, sessions };
-    return context.json(data);
-  });
-
-  app.post("/directory/people/:who/erase", async (context) => {
-    const asking = administrator(await caller(context), "erasing a person");
-    const why = await bodyOf(context, EraseRequest);
-    const { name, sub } = personOf(directory, context.req.param("who"));
-    refuseSelf(asking, name, "erasing oneself");
-    const { id, at } = await directory.erase(asking.by, sub, why);
-    const erased: z.infer<typeof Erased> = { sub, erasure: id, at };
-    return context.json(erased);
-  });
-
   app.post("/directory/certificates", async (context) => {
     const { by } = administrator(await caller(context), "issuing a certificate");
     if (o.authority === null) throw noAuthority();
@@ -256,6 +232,7 @@ export function directoryRoutes(o: {
   });
 
   const admit = async (context: Context, action: string) => administrator(await caller(context), action).by;
+  addPrivacyRoutes(app, { directory, openSessions, caller });
   addBackupRoutes(app, { backups: o.backups, administrator: admit });
 
   app.onError((error, context) => {
@@ -269,45 +246,6 @@ export function directoryRoutes(o: {
     return context.json(problem, status);
   });
   return app;
-}
-
-/** `session` is the segment of a person's own session. */
-type Caller = { principal: Principal; by: By; session: string | null };
-
-/** Reads `Authorization: Bearer <name>:<token>`: a session's token for people, a signed one for services. */
-async function callerOf(directory: Directory, context: Context, address: string): Promise<Caller> {
-  const [, user, token] = /^Bearer ([^:\s]+):(\S+)$/.exec(context.req.header("authorization") ?? "") ?? [];
-  if (user === undefined || token === undefined) throw badBearer();
-  const registered = directory.register.principal(user);
-  // A password in a header would be a second way to sign in, without a session to end.
-  if (registered?.kind === "person" && !isToken(token)) throw badBearer();
-  const credentials = { user, password: token, address };
-  const { principal, session } = admittedOrThrow(await directory.credentials.authenticate(credentials));
-  const auth = principal.kind === "service" ? "service" : principal.name === LOCAL_ADMIN ? "local" : "session";
-  return { principal, by: { sub: principal.sub, auth }, session };
-}
-
-function administrator(caller: Caller, action: string): Caller {
-  if (caller.principal.profile === "administrator") return caller;
-  throw notAllowed(action, caller.principal.name, "an administrator");
-}
-
-/** A person by name or random id, erased or not. @throws RastroError `unknown_name`. */
-function personOf({ register }: Pick<Directory, "register">, who: string): PersonRecord | ErasedRecord {
-  const record = register.get(who) ?? register.bySub(who);
-  if (record?.kind === "person" || record?.kind === "erased") return record;
-  throw new RastroError({
-    code: "unknown_name",
-    message: `Looking up person ${who} failed: nobody of this name is registered; who was erased is known by the random id alone.`,
-    field: "person",
-    given: who,
-    expected: "the name of a person, or a random id such as p-0123…",
-  });
-}
-
-/** So that the last administrator cannot shut everybody out by a slip. */
-function refuseSelf(caller: Caller, name: string, action: string): void {
-  if (name === caller.principal.name) throw notAllowed(action, name, "another administrator");
 }
 
 async function bodyOf<S extends z.ZodType>(context: Context, schema: S): Promise<z.infer<S>> {
@@ -333,24 +271,6 @@ function claimedName(context: Context): string | null {
   const signingIn: unknown = context.get("claimed");
   if (typeof signingIn === "string") return signingIn;
   return /^Bearer ([^:\s]{1,63}):/.exec(context.req.header("authorization") ?? "")?.[1] ?? null;
-}
-
-function badBearer(): RastroError {
-  return new RastroError({
-    code: "bad_credentials",
-    message: "Asking the directory failed: the request carries no usable sign-in.",
-    field: "authorization",
-    expected: "Bearer <name>:<token>",
-  });
-}
-
-function notAllowed(action: string, name: string, needed: string): RastroError {
-  return new RastroError({
-    code: "not_allowed",
-    message: `Asking the directory failed: ${action} needs ${needed}; ${name} is none.`,
-    given: name,
-    expected: needed,
-  });
 }
 
 function tooLarge(): never {
