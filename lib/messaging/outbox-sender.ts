@@ -153,11 +153,16 @@ export function createOutboxSender(o: OutboxSenderOptions): OutboxSender {
     if (stopped) return;
     try {
       const batch = parseJson(ReceiptBatch, payload, `the receipts of ${owner.name}`);
-      if (batch.epoch !== outbox.epoch) return;
+      if (batch.epoch !== outbox.epoch) return takeOfOther(batch);
       settling = settling.then(() => settle(batch));
     } catch (error) {
       o.log.warn({ topic, code: toProblem(error).code, payload: firstBytes(payload) }, "receipts that do not parse");
     }
+  }
+
+  /** A receiver that asks for another epoch does not know of this one, or knows an older one: it may lack all of it. */
+  function takeOfOther(batch: ReceiptBatch): void {
+    if (batch.resend !== undefined && window.events === 0 && outbox.newestSettled() !== null) askWithNewest();
   }
 
   async function settle(batch: ReceiptBatch): Promise<void> {

@@ -30,11 +30,18 @@ export type IntakeOptions = {
   store: Store;
   book: Book;
   principalOf: (name: string) => Principal | undefined;
+  /** Everybody who is registered; left out where nobody is asked who was not heard of before. */
+  senders?: () => readonly Principal[];
   self: ServiceSelf;
   newId: () => string;
   /** Reads, and writes nothing: that is for `write`. A refusal is returned, not thrown. */
   decide: (tx: Tx, event: Event, context: { from: Principal; recv: string; unsigned: boolean }) => Decision;
 };
+
+type DueOutbox = { kind: "machine" | "service"; name: string; epoch: string; next: number };
+
+/** No outbox has it: those are random. */
+const UNKNOWN_EPOCH = "0".repeat(16);
 
 export type Intake = {
   /**
@@ -46,8 +53,11 @@ export type Intake = {
    *   even the first event could be booked; when later ones could not, the earlier ones get their receipts.
    */
   receive(from: string, batch: EventBatch): Promise<ReceiptBatch>;
-  /** Every outbox of a good name that something came from, with the dseq that is due next. */
-  due(): Promise<{ kind: "machine" | "service"; name: string; epoch: string; next: number }[]>;
+  /**
+   * Every outbox of a good name that something came from, with the dseq that is due next; of the other senders all, under
+   * an epoch that is none: a book that was restored may not have heard of them yet.
+   */
+  due(): Promise<DueOutbox[]>;
 };
 
 /** What both books do with what arrives from outboxes. */
@@ -72,14 +82,23 @@ export function createIntake(o: IntakeOptions): Intake {
       return answer(arrival, await Promise.all(taken));
     },
     async due() {
-      const found = [];
+      const found: DueOutbox[] = [];
       for await (const position of duePositions(o.store)) {
         const { kind, active } = o.principalOf(position.name) ?? { kind: "person", active: false };
         if (active && kind !== "person") found.push({ kind, ...position });
       }
-      return found;
+      return [...found, ...unheard(o, new Set(found.map(({ name }) => name)))];
     },
   };
+}
+
+/** Every sender that nothing came from: whether it has sent anything since a backup the book cannot know. */
+function unheard({ senders }: IntakeOptions, heard: ReadonlySet<string>): DueOutbox[] {
+  return (senders?.() ?? []).flatMap(({ name, kind, active, credential }) =>
+    kind === "person" || !active || credential === "none" || heard.has(name)
+      ? []
+      : [{ kind, name, epoch: UNKNOWN_EPOCH, next: 1 }],
+  );
 }
 
 const BOOKED = { result: "booked", code: null } as const;

@@ -167,6 +167,7 @@ function takeInEvents(
     store,
     book,
     principalOf: (name) => principals.byName(name),
+    senders: () => principals.all(),
     self,
     newId,
     decide: (_tx, event, arrival) => ({ added: judgeTelling(roleOf, event, arrival) }),

@@ -194,6 +194,7 @@ function takeInEvents(o: ProductionOptions, book: Book, onRefused: (refused: Ref
     store,
     book,
     principalOf: (name) => principals.byName(name),
+    senders: () => principals.all(),
     self,
     newId,
     decide: (_tx, event, arrival) => ({ added: judgeMachineEvent(principals, event, arrival) }),

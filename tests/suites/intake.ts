@@ -6,7 +6,7 @@ import { Receipt as ReceiptSchema, SignedEvent as SignedEventSchema } from "../.
 import { leafHash, sha256 } from "../../lib/ledger/hash.ts";
 import { sign } from "../../lib/ledger/signature.ts";
 import { Book } from "../../lib/storage/book.ts";
-import { createIntake, type Decision, type Intake } from "../../lib/storage/intake.ts";
+import { createIntake, type Decision, type Intake, type IntakeOptions } from "../../lib/storage/intake.ts";
 import { keys } from "../../lib/storage/keys.ts";
 import { Store } from "../../lib/storage/store.ts";
 import type { Backend, Bed } from "./backends.ts";
@@ -28,6 +28,7 @@ export function intakeSuite(backend: Backend): void {
     let store: Store;
     let book: Book;
     let intake: Intake;
+    let options: () => IntakeOptions;
     let decide: (event: Event) => Decision;
     let principals: Map<string, Principal>;
 
@@ -49,7 +50,7 @@ export function intakeSuite(backend: Backend): void {
       store = await Store.onDatabase(database, "the test's store");
       book = await Book.open({ store, name: "production", origin: "test/production" });
       let made = 0xabc000 + book.head().size;
-      intake = createIntake({
+      options = () => ({
         store,
         book,
         principalOf: (name) => principals.get(name),
@@ -64,6 +65,7 @@ export function intakeSuite(backend: Backend): void {
         newId: () => idOf((made += 1)),
         decide: (_tx, event) => decide(event),
       });
+      intake = createIntake(options());
     };
     const send = (events: readonly unknown[], o: { floor?: number; from?: string; epoch?: string } = {}) =>
       intake.receive(o.from ?? machine.name, {
@@ -94,6 +96,23 @@ export function intakeSuite(backend: Backend): void {
           leafHash(Buffer.from(book.record(seq)?.bytes ?? "", "base64")).toString("hex"),
         );
       }
+    });
+
+    it("asks those whom it has not heard of as well, where it is told who there is", async () => {
+      await send([eventOf(machine, EPOCH, 1)]);
+      const senders = () => [
+        ...[machine, other].map((one) => principalOf(one)),
+        principalOf(device, { active: false }),
+        principalOf(signer("plc-02"), { credential: "none" }),
+        principalOf(signer("maria"), { kind: "person" }),
+        principalOf(service, { kind: "service", profile: "service" }),
+      ];
+      const asking = createIntake({ ...options(), senders });
+      expect(await asking.due()).toEqual([
+        { kind: "machine", name: machine.name, epoch: EPOCH, next: 2 },
+        { kind: "machine", name: other.name, epoch: "0".repeat(16), next: 1 },
+        { kind: "service", name: service.name, epoch: "0".repeat(16), next: 1 },
+      ]);
     });
 
     it("knows what an outbox that was restored tells again under a new epoch, and goes on from there", async () => {

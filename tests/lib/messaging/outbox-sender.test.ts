@@ -163,6 +163,24 @@ describe("an outbox sender", () => {
     expect(timers.pending()).toEqual([]);
   });
 
+  it("asks so too when the receiver does not know its epoch, but not while something awaits a receipt", async () => {
+    const { link } = bench({ staged: 5 });
+    await settled();
+    const ask = { v: 1, epoch: "0".repeat(16), receipts: [], resend: { from: 1 } };
+    link.deliver(RECEIPTS, ask);
+    await settled();
+    expect(ranges(link)).toEqual(["1-5"]);
+    answer(link, 1, 5);
+    await settled();
+    link.deliver(RECEIPTS, ask);
+    await settled();
+    expect(ranges(link)).toEqual(["1-5", "5-5"]);
+    // Receipts for another epoch are none of this outbox's.
+    link.deliver(RECEIPTS, { v: 1, epoch: "0".repeat(16), receipts: receipts(5, 5) });
+    await settled();
+    expect(ranges(link)).toEqual(["1-5", "5-5"]);
+  });
+
   it("honours the first of several askings for the same range", async () => {
     const { link, sender } = bench({ staged: 40 });
     await settled();
