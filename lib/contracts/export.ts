@@ -28,8 +28,6 @@ export const ExportFilter = z.strictObject({
 export type ExportFilter = z.infer<typeof ExportFilter>;
 
 export const ExportRequest = z.strictObject({
-  /** Made by whoever asks, so that asking again is one export. */
-  id: Uuid7,
   filter: ExportFilter,
   format: z.enum(["jsonl", "csv"]),
   /** Whether names and the texts of reasons are wanted beside the records; that is put on record too. */
@@ -39,6 +37,7 @@ export type ExportRequest = z.infer<typeof ExportRequest>;
 
 /** An export that can be fetched from now on. */
 export const ExportBegun = z.object({
+  /** Pages are asked for by it, and it is the id of the event that is on record. */
   id: Uuid7,
   book: BookName,
   origin: z.string(),

@@ -19,7 +19,7 @@ const IDLE_MS = 10 * 60_000;
 /** Who asks. */
 type Caller = { sub: string; auth: Actor["auth"] };
 
-type Open = { sub: string; filter: ResolvedFilter; size: number; names: boolean; begun: ExportBegun; usedAt: number };
+type Open = { sub: string; filter: ResolvedFilter; size: number; names: boolean; usedAt: number };
 
 export type ExportHandlers = {
   "book-export": (
@@ -41,6 +41,7 @@ export type ExportOptions = {
   /** Puts an event on record. A book that takes no records any more is still handed out. */
   tell: (draft: EventDraft) => Promise<unknown>;
   onUntold: (error: unknown) => void;
+  newId: () => string;
   self: Pick<ServiceSelf, "now" | "tz">;
 };
 
@@ -64,6 +65,7 @@ export function createExports(o: ExportOptions): ExportHandlers {
     caller: Caller,
     report: (done: number, of: number) => void,
   ): Promise<ExportBegun> {
+    const id = o.newId();
     const filter = resolve(request.filter, o.names);
     const checkpoint = await o.checkpoint();
     const head = headOf(o.book, checkpoint);
@@ -71,29 +73,16 @@ export function createExports(o: ExportOptions): ExportHandlers {
       ? countOf(filter, head.size)
       : await pages.count(filter, head.size, report);
     const madeAt = new Date(now()).toISOString();
-    const begun = { id: request.id, book: o.book.name, ...head, filter: givenOf(filter), madeAt, count };
+    const begun = { id, book: o.book.name, ...head, filter: givenOf(filter), madeAt, count };
     const actor = { sub: caller.sub, auth: caller.auth };
     const onRecord = await isTold(o, exportedEvent({ begun, request, actor, tz: o.self.tz }));
-    const result = { ...begun, checkpoint, onRecord };
     forget();
-    open.set(request.id, {
-      sub: caller.sub,
-      filter,
-      size: head.size,
-      names: request.names,
-      begun: result,
-      usedAt: now(),
-    });
-    return result;
+    open.set(id, { sub: caller.sub, filter, size: head.size, names: request.names, usedAt: now() });
+    return { ...begun, checkpoint, onRecord };
   }
 
   return {
-    async "book-export"(request, caller, report) {
-      const known = open.get(request.id);
-      if (known?.sub === caller.sub) return known.begun;
-      if (known !== undefined) throw idTaken(request.id);
-      return begin(request, caller, report);
-    },
+    "book-export": begin,
     async "book-export-page"({ id, from }, caller) {
       const known = open.get(id);
       if (known === undefined || known.sub !== caller.sub) throw unknownExport(id);
@@ -143,11 +132,6 @@ async function isTold(o: Pick<ExportOptions, "tell" | "onUntold">, draft: EventD
     o.onUntold(error);
     return false;
   }
-}
-
-function idTaken(id: string): RastroError {
-  const message = `Exporting failed: the id ${id} was used by somebody else; use a new one.`;
-  return new RastroError({ code: "id_conflict", message, field: "id", given: id });
 }
 
 function unknownExport(id: string): RastroError {

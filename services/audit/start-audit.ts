@@ -203,7 +203,7 @@ function handlersOf(
       readPersonal: createPersonalReader(personKeys),
       principals: () => o.principals.all(),
     }),
-    ...takeAway({ store: o.store, book, names: o.principals, words, self, tell: parts.bookOwnAct, onUntold }),
+    ...takeAway({ store: o.store, book, names: o.principals, words, self, tell: parts.bookOwnAct, onUntold, newId }),
     "book-verify": ({ from }, caller, onProgress) =>
       verifications.run({ why: "request", actor: { sub: caller.sub, auth: caller.auth } }, { from, onProgress }),
   };

@@ -228,7 +228,7 @@ function handlersOf(
     ...quarantineQueries({ store, book }),
     ...personRecordsHandler({ store, book }),
     ...logQueries({ book, checkpoints, keys, personKeys, tell, newId, now: self.now, tz: self.tz }),
-    ...takeAway({ store, book, names: principals, words, self, tell, onUntold }),
+    ...takeAway({ store, book, names: principals, words, self, tell, onUntold, newId }),
     ...createReads({ views, book, names: principals, readReason }),
     ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
   };

@@ -1,5 +1,4 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { v7 as newId } from "uuid";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { type ExportBegun, ExportFilter, ExportRequest } from "../../lib/contracts/export.ts";
 import { BookName, Count, Uuid7 } from "../../lib/contracts/names.ts";
@@ -45,7 +44,7 @@ export async function runExport(terminal: Terminal, options: ExportOptions): Pro
   keepMemorySteady();
   try {
     return await withHub(terminal.env, async (hub) => {
-      const request = { id: newId(), filter, format, names };
+      const request = { filter, format, names };
       const begun = await begin(terminal, hub, book, request);
       const fetch = fetchFrom(hub, begun, interruption.demandNone);
       return outcomeOf(options.out, begun, await writeFile(terminal, options, begun, fetch));
@@ -77,7 +76,7 @@ function requestOf(options: ExportOptions): RequestInput<"audit", "book-export">
     { machine, person, lot, type, kind, ...boundOf("from", options.from), ...boundOf("to", options.to) },
     "the options",
   );
-  return { id: newId(), filter, format: format as "jsonl" | "csv", names: format === "csv" && options.names };
+  return { filter, format: format as "jsonl" | "csv", names: format === "csv" && options.names };
 }
 
 /** A bound is a record's number when it has digits only. */
