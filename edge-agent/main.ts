@@ -27,6 +27,7 @@ import { startCommands } from "./commands/start-commands.ts";
 import { createDoor } from "./door/door.ts";
 import { loadDoorKey } from "./door/door-key.ts";
 import { createEntryIntake } from "./door/entry-intake.ts";
+import { followSecondDisk, type SecondDisk } from "./second-disk.ts";
 import { everyInterval } from "./every.ts";
 import { openHostSources } from "./host/open-sources.ts";
 import type { HostSources } from "./host/host-sources.ts";
@@ -73,7 +74,8 @@ async function start(context: ProcessContext): Promise<void> {
   const links = openLinks(context, self, hubTime);
   witness.serve(links.dealings);
   const journal = takeCommands(context, self, { commandKey, link: links.dealings, outboxes, hubTime, clockState });
-  keepTidy(context, outboxes, journal);
+  const secondDisk = followSecondDisk({ link: links.dealings, now: Date.now, log: context.log });
+  keepTidy(context, outboxes, { journal, secondDisk });
   const senders = startSenders(context, self, { link: links.dealings, outboxes });
   const status = startStatus(context, links.status, frame);
   const reporters = senders.map(({ outbox, sender }) =>
@@ -129,10 +131,14 @@ async function openWitness(context: ProcessContext, { machine, plant }: Self): P
   return witness;
 }
 
-function keepTidy({ log, onStop }: ProcessContext, { store, entries, acts }: Outboxes, journal: Journal): void {
+function keepTidy(
+  { log, onStop }: ProcessContext,
+  { store, entries, acts }: Outboxes,
+  { journal, secondDisk }: { journal: Journal; secondDisk: SecondDisk },
+): void {
   const tidy = async () => {
     try {
-      await tidyUp({ store, outboxes: [entries, acts], entries });
+      await tidyUp({ store, outboxes: [entries, acts], entries, secondDisk });
       await journal.prune();
     } catch (err) {
       log.warn({ err }, "old receipts and commands were not put away; they are tried again later");

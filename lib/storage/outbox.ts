@@ -164,10 +164,12 @@ export class Outbox {
    * Removes settled events from the oldest on, up to the first that waits or was settled too recently.
    *
    * @param olderThanMs - how long ago the receipt has to have come; 30 days or more.
+   * @param covered - only events whose records are below this number in the book: the others lie on no second disk yet.
+   *   All of them when left out.
    * @returns how many were removed.
    * @throws RangeError for less than 30 days.
    */
-  async prune(olderThanMs: number = SEALED_KEPT_MS): Promise<number> {
+  async prune(olderThanMs: number = SEALED_KEPT_MS, covered: number = Number.POSITIVE_INFINITY): Promise<number> {
     if (!(olderThanMs >= SEALED_KEPT_MS)) {
       throw new RangeError(
         `Pruning an outbox failed: ${olderThanMs} ms was given, expected ${SEALED_KEPT_MS} or more.`,
@@ -175,7 +177,7 @@ export class Outbox {
     }
     const before = this.#o.now() - olderThanMs;
     for (let total = 0; ;) {
-      const removed = await this.#o.store.write((tx) => this.#pruneSome(tx, before));
+      const removed = await this.#o.store.write((tx) => this.#pruneSome(tx, before, covered));
       total += removed;
       if (removed < PRUNE_BATCH) return total;
     }
@@ -223,13 +225,13 @@ export class Outbox {
     tx.put(key, Buffer.from(JSON.stringify(settled)));
   }
 
-  #pruneSome(tx: Tx, before: number): number {
+  #pruneSome(tx: Tx, before: number, covered: number): number {
     const { book } = this;
     const state = { ...this.#state(tx) };
     let removed = 0;
     for (; removed < PRUNE_BATCH && state.kept < state.low; state.kept += 1) {
       const settled = decodeSettled(tx.get(keys.outbox.receipt(book, state.kept)));
-      if (settled !== null && settled.at > before) break;
+      if (settled !== null && (settled.at > before || settled.receipt.seq >= covered)) break;
       this.#removeOne(tx, state, settled);
       removed += 1;
     }

@@ -244,6 +244,17 @@ export function outboxSuite(backend: Backend): void {
       expect(await read()).toEqual([4, 6]);
     });
 
+    it("keeps what lies on no second disk, however long ago it was settled", async () => {
+      await stageMany(4);
+      await outbox.settle([receipt(1), receipt(2), receipt(3), receipt(4)]);
+      now += 2 * SEALED_KEPT_MS;
+      const { seq } = receipt(3);
+      expect(await outbox.prune(SEALED_KEPT_MS, seq)).toBe(2);
+      expect(outbox.floor()).toBe(3);
+      expect(await outbox.prune(SEALED_KEPT_MS, seq + 1)).toBe(1);
+      expect(await outbox.prune()).toBe(1);
+    });
+
     it("removes many, batch by batch, and all that belongs to them", async () => {
       await stageMany(1200);
       await outbox.settle(counted(1, 1200).map((n) => receipt(n)));

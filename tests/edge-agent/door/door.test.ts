@@ -387,7 +387,11 @@ describe("tidying up", () => {
     now += 20 * DAY;
     await outbox.settle([receiptFor(recent)]);
     now += 11 * DAY;
-    await tidyUp({ store, outboxes: [outbox], entries: outbox });
+    const tidy = (covered: number | null) =>
+      tidyUp({ store, outboxes: [outbox], entries: outbox, secondDisk: { covered: () => covered } });
+    await tidy(0);
+    expect((await ask("GET", `/entries/${old}`)).status, "it lies on no second disk yet").toBe(200);
+    await tidy(null);
     const seen: string[] = [];
     for await (const [key] of store.range({ gte: Buffer.from("s"), lt: Buffer.from("t") })) seen.push(key.toString());
     expect(seen.toSorted()).toEqual([recent, waits].map((id) => `sdoor/${id}`).toSorted());
