@@ -1,4 +1,5 @@
-import type { EventDraft } from "../../lib/contracts/events.ts";
+import { RastroError } from "../../lib/contracts/errors.ts";
+import type { Event, EventDraft } from "../../lib/contracts/events.ts";
 import type { Book } from "../../lib/storage/book.ts";
 import { makeServiceEvent, type ServiceSelf } from "../../lib/storage/service-event.ts";
 import type { Store } from "../../lib/storage/store.ts";
@@ -6,13 +7,13 @@ import type { Store } from "../../lib/storage/store.ts";
 /**
  * Books what the audit service itself did or found, without an outbox: it owns the book. On disk when it resolves.
  *
- * @throws RastroError `book_damaged`, `store_unusable`.
+ * @throws RastroError `id_conflict` for an id that the book has already, `book_damaged`, `store_unusable`.
  */
 export type BookOwnAct = (draft: EventDraft) => Promise<void>;
 
 export function createOwnActs(o: {
   store: Pick<Store, "write">;
-  book: Pick<Book, "append">;
+  book: Pick<Book, "append" | "find">;
   self: ServiceSelf;
   roleOf: (sub: string) => string | null;
 }): BookOwnAct {
@@ -33,6 +34,15 @@ export function createOwnActs(o: {
         flags: [],
       },
     };
-    return o.store.write((tx) => void o.book.append(tx, record, event.id, text));
+    return o.store.write((tx) => {
+      // Some ids are made by whoever asks, and a book has each once.
+      if (o.book.find(event.id, tx) !== undefined) throw idTaken(event);
+      o.book.append(tx, record, event.id, text);
+    });
   };
+}
+
+function idTaken({ id, type }: Event): RastroError {
+  const message = `Booking ${type} failed: the book has a record of the id ${id} already; ask again with a new one.`;
+  return new RastroError({ code: "id_conflict", message, field: "event", given: id });
 }

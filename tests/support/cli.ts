@@ -31,6 +31,8 @@ export function rastro(
   const stderr: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+  // A command that needs no input may be over before it is given any.
+  child.stdin.on("error", () => undefined);
   child.stdin.end(stdin);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
