@@ -1,5 +1,5 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
-import type { Event, Receipt } from "../../lib/contracts/events.ts";
+import type { Event, Receipt, SignedEvent } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import { LedgerError } from "../../lib/ledger/error.ts";
 import type { AppendInput, Book } from "../../lib/storage/book.ts";
@@ -9,6 +9,7 @@ import {
   type ServiceEventInput,
   type ServiceSelf,
 } from "../../lib/storage/service-event.ts";
+import { quarantine } from "../../lib/storage/quarantine.ts";
 import type { KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
 import type { Store, Tx } from "../../lib/storage/store.ts";
 import { correctionEvent, creationEvent, voidEvent } from "./entry-event.ts";
@@ -49,11 +50,12 @@ export type Changes = {
 /**
  * The three requests that change the book. The person vouches for himself, so the service writes the event in his
  * name and signs it. Each resolves after the record, the views and what audit is told are on disk; what is refused
- * leaves nothing behind. The same request under the same event id gets the first one's receipt again.
+ * leaves nothing behind but, where its id was used for something else before, itself in quarantine. The same request under the same event id gets the first one's receipt again.
  */
 export function createChanges(o: {
   store: Pick<Store, "write">;
-  book: Pick<Book, "append" | "find" | "leafAt" | "open">;
+  book: Book;
+  newId: () => string;
   names: Names;
   personKeys: KeysOfPeople;
   views: Pick<Views, "lots">;
@@ -66,7 +68,19 @@ export function createChanges(o: {
   /** Booked in the order in which they were asked for, whichever signature is ready first. */
   async function book(change: Change): Promise<{ rev: number; receipt: Receipt }> {
     const made = await inTurn(makeServiceEventAside(o.self, change.event, o.sign));
-    return o.store.write((tx) => bookInStage(tx, made, change));
+    return o.store
+      .write((tx) => bookInStage(tx, made, change))
+      .catch(async (thrown: unknown) => {
+        if (thrown instanceof RastroError && thrown.code === "id_conflict") await keepBoth(made, thrown);
+        throw thrown;
+      });
+  }
+
+  /** The first is in the book; what was asked for under its id as well is kept whole beside it, as what machines send is. */
+  async function keepBoth({ event, sig }: MadeEvent, { code, message }: RastroError): Promise<void> {
+    const raw: SignedEvent = { event, sig: sig?.value ?? null };
+    const recv = new Date(o.self.now()).toISOString();
+    await o.store.write((tx) => void quarantine(o, tx, { raw, from: o.self.name, recv, code, message }));
   }
 
   function bookInStage(tx: Tx, made: MadeEvent, { caller, justified, judge }: Change) {

@@ -230,6 +230,6 @@ function handlersOf(
     ...logQueries({ book, checkpoints, keys, personKeys, tell, newId, now: self.now, tz: self.tz }),
     ...takeAway({ store, book, names: principals, words, self, tell, onUntold, newId }),
     ...createReads({ views, book, names: principals, readReason }),
-    ...createChanges({ store, book, names: principals, personKeys, views, self, sign }),
+    ...createChanges({ store, book, newId, names: principals, personKeys, views, self, sign }),
   };
 }

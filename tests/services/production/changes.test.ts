@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Event } from "../../../lib/contracts/events.ts";
 import { canonicalBytes } from "../../../lib/ledger/canonical.ts";
 import { verifySignature } from "../../../lib/ledger/signature.ts";
+import { quarantineQueries } from "../../../lib/storage/quarantine-queries.ts";
 import { addition, CALLER, type Desk, openDesk, problemOf, REASON, STORES } from "./desk.ts";
 import { fields, MARIA, NOW, RUI, uuid } from "./samples.ts";
 
@@ -111,8 +112,14 @@ describe.each(STORES)("changes by request, on %s", (_name, open) => {
     ["another kind of change", () => correct({ event: uuid(1) })],
   ])("refuse an id that was used before with %s", async (_what, act) => {
     await desk["entry-add"](addition(1), CALLER);
+    const kept = desk.book.record(0);
     expect(await problemOf(act())).toMatchObject({ code: "id_conflict", given: uuid(1) });
-    expect(desk.book.head().size).toBe(1);
+    // Both are kept: the first in the book, the other whole beside it.
+    expect(desk.book.record(0)).toEqual(kept);
+    expect(desk.book.head().size).toBe(2);
+    const { rows } = await quarantineQueries(desk)["quarantine-list"]({ limit: 20, before: null, id: uuid(1) });
+    expect(rows).toMatchObject([{ seq: 1, from: "production", id: uuid(1), code: "id_conflict", first: 0 }]);
+    expect(await desk["entry-totals"]({ lot: null })).toMatchObject({ entries: 1, good: 0 });
   });
 
   it("refuse an event id whose reason said something else", async () => {

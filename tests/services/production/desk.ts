@@ -67,7 +67,9 @@ export async function openDesk(open: () => Promise<{ store: Store; remove: () =>
   });
   followRecords({ book, outbox });
   const views = openViews(store);
-  const changes = createChanges({ store, book, names: NAMES, personKeys, views, self, sign: signBytes });
+  let made = 900;
+  const newId = () => uuid((made += 1));
+  const changes = createChanges({ store, book, newId, names: NAMES, personKeys, views, self, sign: signBytes });
   const reads = createReads({ views, book, names: NAMES, readReason: createReasonReader(personKeys) });
   return {
     ...changes,
