@@ -15,6 +15,9 @@ const IN_FLIGHT = 3;
 /** Records that are asked for at once, before answers have shown how many fit into one. */
 const PAGE = 150;
 
+/** For so long a follower that is to stop goes on with what it has begun, ms: a process has four seconds in all. */
+const FINISH_MS = 1500;
+
 /** A log is asked for its keys at most once in this time, ms. */
 const LEARN_EVERY_MS = 10_000;
 
@@ -60,7 +63,7 @@ export type Follower = {
   /** A checkpoint as it came. Never rejects. */
   take(note: string): Promise<void>;
   onChange(listener: () => void): void;
-  /** Finishes the page that is being written, and stops. */
+  /** Takes no more checkpoints, goes on to the newest that came for at most 1.5 s, and stops. */
   close(): Promise<void>;
 };
 
@@ -81,6 +84,7 @@ export function followBook(o: FollowOptions): Follower {
   let refusal: string | null = null;
   let rewound: string | null = null;
   let trouble: string | null = null;
+  let leaving = false;
   let closed = false;
   let taking: Promise<void> = Promise.resolve();
   let learnedAt = Number.NEGATIVE_INFINITY;
@@ -199,6 +203,18 @@ export function followBook(o: FollowOptions): Follower {
     trouble = message;
   }
 
+  /** What is known to have been signed is proven first, where that is a matter of a moment: else a promotion would miss it. */
+  async function finish(): Promise<void> {
+    let cancel = () => {};
+    await new Promise<void>((resolve) => {
+      const look = () => nextMark() === null && resolve();
+      listeners.push(look);
+      look();
+      cancel = o.after(FINISH_MS, resolve);
+    });
+    cancel();
+  }
+
   const running = run();
   return {
     standing: () => ({
@@ -214,13 +230,15 @@ export function followBook(o: FollowOptions): Follower {
       counts: { ...counts },
     }),
     // One after the other: a checkpoint that overtook another would look like a log that goes back.
-    take: (text) => (taking = taking.then(() => take(text))),
+    take: (text) => (leaving ? taking : (taking = taking.then(() => take(text)))),
     onChange: (listener) => void listeners.push(listener),
     async close() {
+      leaving = true;
+      await taking;
+      await finish();
       closed = true;
       cancelRetry();
       work.raise();
-      await taking;
       await running;
     },
   };

@@ -42,8 +42,8 @@ async function bench(policy: Policy | null = null, log?: LogToFollow, before?: M
     policy,
     fetch: (from, limit) => serve.fetch(from, limit),
     now,
-    // Pauses end at once: what is tested is that it tries again.
-    after: (_ms, task) => after(0, task),
+    // Pauses between tries end at once: what is tested is that it tries again.
+    after: (ms, task) => after(ms < 1000 ? 0 : ms, task),
     random: randomBytes,
     log: SILENT,
   });
@@ -69,6 +69,17 @@ describe("following a book", () => {
     await follower.take(log.checkpoint());
     await until(provenTo(403));
     await follower.close();
+  });
+
+  it("proves what it knows of before it stops", async () => {
+    const { log, follower } = await bench();
+    await log.grow(400);
+    void follower.take(log.checkpoint());
+    await follower.close();
+    expect(follower.standing().proven?.head.size).toBe(400);
+    await log.grow(1);
+    await follower.take(log.checkpoint());
+    expect(follower.standing().newest).toBe(400);
   });
 
   it("fetches nothing beyond the checkpoint, however much there is", async () => {
