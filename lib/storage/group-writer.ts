@@ -6,7 +6,7 @@ import { Group } from "./group.ts";
  * A group is closed when it has this many stages: enough that a disk of 10 ms a sync takes ten thousand a second, few
  * enough that the answers to one group and the requests of the next overlap.
  */
-const GROUP_STAGES = 256;
+export const GROUP_STAGES = 256;
 /** … or this many bytes of keys and values. */
 const GROUP_BYTES = 4 * 1024 * 1024;
 /** With so many stages a group may be closed early: its batch is then worth a sync of its own … */

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { sha256 } from "../../../lib/ledger/hash.ts";
 import { type Database, openLevel, type Operation } from "../../../lib/storage/database.ts";
+import { GROUP_STAGES } from "../../../lib/storage/group-writer.ts";
 import { u64 } from "../../../lib/storage/keys.ts";
 import { openBook } from "./large-book.ts";
 import { type Prepared, preparedBytes, preparedRecord } from "./records.ts";
@@ -26,7 +27,7 @@ export const BOOK: AppenderKind<Prepared> = {
 
 /**
  * The floor that no book on this store can go below: the record's bytes hashed, and put under one key in a synced batch
- * with those of all callers that wait.
+ * with those of the callers that wait: the same group commit, and nothing else.
  */
 export const FLOOR: AppenderKind<Buffer> = {
   name: "floor",
@@ -65,14 +66,14 @@ export const BARE_PUT: AppenderKind<Buffer> = {
   },
 };
 
-/** What waits while a batch is being written goes into the next one. */
+/** What waits while a batch is being written goes into the next one, as much of it as a store takes into one. */
 function groupedWrites(database: Database): (operation: Operation) => Promise<void> {
-  let waiting: { operation: Operation; done: () => void; failed: (error: unknown) => void }[] = [];
+  const waiting: { operation: Operation; done: () => void; failed: (error: unknown) => void }[] = [];
+  const take = () => waiting.splice(0, GROUP_STAGES);
   let writing = false;
   const writeGroups = async () => {
     writing = true;
-    for (let group = waiting; group.length > 0; group = waiting) {
-      waiting = [];
+    for (let group = take(); group.length > 0; group = take()) {
       try {
         await database.batch(
           group.map(({ operation }) => operation),

@@ -1,5 +1,5 @@
-/** What callers got done: calls a second, and how long one of them waited. */
-export type Pace = { perSecond: number; p50Ms: number; p99Ms: number };
+/** What callers got done: calls, calls a second, and how long one of them waited. */
+export type Pace = { calls: number; perSecond: number; p50Ms: number; p99Ms: number };
 
 /**
  * Keeps `callers` loops going, each of which awaits its own call before it makes the next; ends after so many seconds,
@@ -27,7 +27,7 @@ export async function callFor<T>(o: {
   await Promise.all(Array.from({ length: o.callers }, loop));
   const span = (performance.now() - begun) / 1000;
   took.sort((a, b) => a - b);
-  return { perSecond: took.length / span, p50Ms: quantile(took, 0.5), p99Ms: quantile(took, 0.99) };
+  return { calls: took.length, perSecond: took.length / span, p50Ms: quantile(took, 0.5), p99Ms: quantile(took, 0.99) };
 }
 
 /** The value below which so large a share of the sorted values lies. */
