@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -162,6 +163,23 @@ describe("an export", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("is refused when a forger has made every hash anew", async () => {
+    const checkpoint = sampleCheckpoint(book);
+    const lines = sampleExport(book, { checkpoint }).trimEnd().split("\n");
+    const forged = lines.with(23, (lines[23] as string).replace('"good":22', '"good":23')).slice(0, -1);
+    const sha256 = createHash("sha256")
+      .update(`${forged.join("\n")}\n`)
+      .digest("hex");
+    const trailer = (lines.at(-1) as string).replace(/"sha256":"[0-9a-f]{64}"/, `"sha256":"${sha256}"`);
+    const path = await file("forged.jsonl", [...forged, trailer].join("\n"));
+    const withoutOrigins = trustOf({ policy, keys: [], hashesOnly: false });
+    expect((await verifyFile(path, withoutOrigins)).refusal).toMatch(/its records give the root/);
+    expect((await verifyFile(path, trust)).refusal).toMatch(/its event is not signed by the key/);
+    // A whole book of the forger's own, under the checkpoint of the true one.
+    const own = sampleExport(sampleBook(23, keyOfSeed(99)), { checkpoint });
+    expect((await verify(own)).refusal).toMatch(/the checkpoint has the root/);
   });
 
   it("may be longer than what is read at once", async () => {
