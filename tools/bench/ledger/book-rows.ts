@@ -93,10 +93,14 @@ export async function memoryRows(o: Options & { small: string }): Promise<Compar
       other: "a tenth of it",
       theirs: median(small.map(({ peakMiB }) => peakMiB)),
       bound: MEMORY,
-      remark: "peak of the process",
+      remark: `peak of the process's own; with the store's files that are mapped ${residentOf(large)} and ${residentOf(small)} MiB`,
     });
   }
   return results;
+}
+
+function residentOf(answers: readonly Answer[]): string {
+  return median(answers.map(({ residentMiB }) => residentMiB)).toFixed(0);
 }
 
 async function work(o: { folder: string; job: Job; core: number | null; pinned: boolean }): Promise<Answer> {
