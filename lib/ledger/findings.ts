@@ -11,7 +11,9 @@ export type Place =
   /** What an earlier verification has noted of the book. */
   | { at: "verified" }
   /** A checkpoint that is kept beside the records. */
-  | { at: "checkpoint"; size: number };
+  | { at: "checkpoint"; size: number }
+  /** A file of the store. */
+  | { at: "file"; name: string };
 
 export type FindingKind =
   | "altered"

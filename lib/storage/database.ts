@@ -30,6 +30,8 @@ export interface Database {
     nextv(size: number): Promise<[Buffer, Buffer][]>;
     close(): Promise<void>;
   };
+  /** Undefined where nothing is in files. */
+  readonly folder?: string;
   /** The folder that other threads of this process can open too; undefined where they cannot. */
   readonly shared?: string;
 }
@@ -58,7 +60,7 @@ export async function openLevel(folder: string, o: { threads?: boolean } = {}): 
     const level = new LevelFolder(folder, { writeBufferSize: WRITE_BUFFER, multithreading });
     await level.open();
     await level.removeLeftovers();
-    return multithreading ? { ...chaining(level), shared: folder } : chaining(level);
+    return { ...chaining(level), folder, ...(multithreading && { shared: folder }) };
   } catch (thrown) {
     throw describeOpenFailure(folder, thrown);
   }

@@ -17,6 +17,8 @@ export function placeKey(place: Place): Buffer {
       return HEAD_KEY;
     case "checkpoint":
       return keys.checkpoint(place.size);
+    case "file":
+      return Buffer.from(place.name);
     case "verified":
       return VERIFIED_KEY;
     default:

@@ -192,7 +192,7 @@ export class Store {
    */
   async lend(
     stop: () => Promise<void>,
-  ): Promise<{ database: Pick<Database, "iterator" | "shared">; giveBack(): void }> {
+  ): Promise<{ database: Pick<Database, "iterator" | "shared" | "folder">; giveBack(): void }> {
     await this.#rewriting?.catch(() => undefined);
     this.#lent.add(stop);
     return { database: this.#database, giveBack: () => void this.#lent.delete(stop) };

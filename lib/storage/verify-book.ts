@@ -1,9 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { join } from "node:path";
 import { RastroError } from "../contracts/errors.ts";
+import type { Findings } from "../ledger/findings.ts";
 import { addSignatures } from "../ledger/signature-check.ts";
 import { beginVerification, type BegunVerification, type VerifyInput, type VerifyOutcome } from "../ledger/verify.ts";
 import type { Database } from "./database.ts";
 import { IdSums } from "./id-sums.ts";
+import { liveTables } from "./level-manifest.ts";
+import { isSoundBeside } from "./level-table.ts";
 import type { Store } from "./store.ts";
 import { BLOCK_RECORDS, type BlockOutcome } from "./verify-block.ts";
 import { nameLostIds, nameStrayIds, sumStoredIds } from "./verify-ids.ts";
@@ -79,7 +83,7 @@ type CourseOptions = {
   o: VerifyBookOptions;
   begun: BegunVerification;
   checkers: BlockCheckers;
-  database: Pick<Database, "iterator">;
+  database: Pick<Database, "iterator" | "folder">;
   seeds: readonly [number, number];
   assertReadable: () => void;
 };
@@ -113,6 +117,7 @@ class Course {
     if (held !== null) await this.#settle(held, null);
     await this.#walk(this.#end, begun.size);
     await this.#checkIds(await storedIds);
+    if (isWhole) await nameDamagedTables(database.folder, begun.findings);
     return begun.finish();
   }
 
@@ -180,6 +185,15 @@ class Course {
       this.#c.assertReadable();
     }
     if (begun.from === 0) await nameStrayIds(questions, this.#end);
+  }
+}
+
+/** A table whose index or filter is damaged is read from one end to the other as if it were not. */
+async function nameDamagedTables(folder: string | undefined, findings: Findings): Promise<void> {
+  for (const name of folder === undefined ? [] : ((await liveTables(folder)) ?? [])) {
+    // One that is gone has been merged into another meanwhile.
+    const isSound = await isSoundBeside(join(folder as string, name)).catch(() => true);
+    if (!isSound) findings.report(0, "index", { at: "file", name }, "checksums that fit", "others");
   }
 }
 

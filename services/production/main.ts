@@ -45,7 +45,7 @@ async function start(context: ProcessContext): Promise<void> {
   const mark = await requirePromoted(folders.promotion(NAME));
   const opened = await openBookStore(folders.bookStore(NAME), { copy: folders.repairedStore(NAME) });
   const { store } = opened;
-  context.onStop(() => store.close());
+  context.onStop(() => opened.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
   const link = openLink({ url: settings.brokerUrl, name: NAME, ca, password: token, log, random });
   context.onStop(() => link.close());

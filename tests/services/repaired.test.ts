@@ -38,7 +38,7 @@ it.each(["audit", "production"] as const)("%s starts on a repaired copy, says so
 
   await withService(name, service, async (started) => {
     expect(started.checks["book"]?.()).toMatch(
-      /^the book takes no records: unreadable: LevelDB cannot open .*; it has all of 1 records$/,
+      /^the book takes no records: unreadable: the store cannot be opened .*; it has all of 1 records$/,
     );
     const maria = await joinAsPerson(hub, "maria");
     const { records } = await maria.call(name, "book-tail", { limit: 5 });
@@ -85,6 +85,6 @@ async function withService(
   } finally {
     await started.close();
     await parts.link.close();
-    await opened.store.close();
+    await opened.close();
   }
 }

@@ -99,12 +99,19 @@ async function outcomeAfter(probe: Probe, harm: (folder: string) => Promise<unkn
   try {
     await harm(folder);
     const answer = await probe.ask(folder);
-    if (answer === null) return "the process ended";
+    if (answer === null) return await outcomeOfNextStart(folder, probe);
     if (answer.outcome !== "unnoticed") return answer.outcome;
     return answer.exported === exported ? "no effect" : "UNSEEN";
   } finally {
     await rm(folder, { recursive: true, maxRetries: 3 });
   }
+}
+
+/** The next start finds that the store was not closed, and does not give a damaged table to LevelDB again. */
+async function outcomeOfNextStart(folder: string, probe: Probe): Promise<Outcome> {
+  await writeFile(join(folder, "store.open"), "");
+  const answer = await probe.ask(folder);
+  return answer?.outcome === "at open" ? "the process ended" : "UNSEEN";
 }
 
 type Probe = { ask(folder: string): Promise<ProbeAnswer | null>; end(): void };
