@@ -13,7 +13,7 @@ const GROUP_BYTES = 4 * 1024 * 1024;
 const WORTH_A_SYNC = 64;
 /** … when staging goes on for more than this share of the time that a batch takes: the disk has waited enough. */
 const STAGING_SHARE = 0.25;
-/** Stages that run in one go while a batch is being written, before other work is let in. */
+/** Stages that run in one go before other work is let in, where some waits. */
 const STAGES_AT_ONCE = 16;
 
 /** A stage that waits for its group, and whoever waits for the stage. */
@@ -74,8 +74,8 @@ export class GroupWriter {
       const work = this.#between.shift();
       if (work === undefined) staged = await this.#writeGroup(staged);
       else await work();
-      // What was written is told first: the next group may take as long as many answers.
-      if (this.#waiting.length > 0) await nextTurn();
+      // What was written is told first: a large group may take as long as many answers.
+      if (this.#waiting.length > STAGES_AT_ONCE) await nextTurn();
     }
     this.#writing = null;
   }

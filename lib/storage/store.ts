@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { RastroError } from "../contracts/errors.ts";
 import { type Database, type KeyRange, openLevel, openMemory, type Operation } from "./database.ts";
 import type { Group, Tx } from "./group.ts";
@@ -223,6 +224,8 @@ export class Store {
     } catch (cause) {
       return { failure: this.#unusable("what was staged has no form on disk", cause), isOnDisk: false };
     }
+    // Where no disk is waited for, other work has to be let in all the same.
+    if (operations.length === 0 || this.#readOnly) await nextTurn();
     if (operations.length > 0) {
       if (this.#readOnly) return { failure: this.#refusal(), isOnDisk: false };
       const written = this.#writeBatch(operations);

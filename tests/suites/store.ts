@@ -128,18 +128,25 @@ export function storeSuite(backend: Backend): void {
       expect(await rows()).toEqual({ k1: "a", k2: "b" });
     });
 
-    it("tells of one group before it writes the next", async () => {
+    it("tells of one group before it writes the next large one", async () => {
       const release = database.hold();
       const told = set("k0", "x").then(async () => {
         for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
         return database.batches.length;
       });
       await untilBatches(database, 1);
-      const next = set("k1", "y");
+      const next = Array.from({ length: 20 }, (_, n) => set(`k${n}`, "y"));
       release();
       expect(await told).toBe(1);
-      await next;
+      await Promise.all(next);
       expect(database.batches).toHaveLength(2);
+    });
+
+    it("lets other work in between stages that write nothing", async () => {
+      let turns = 0;
+      setImmediate(() => (turns += 1));
+      for (let n = 0; n < 3; n += 1) await store.write((tx) => tx.get(key("k1")));
+      expect(turns).toBe(1);
     });
 
     it("runs the stages of the next group while one is written, on top of what that has", async () => {
