@@ -14,6 +14,7 @@ import { CHECKPOINTS, HEAD_KEY, isUuid, keys, readU64, u64, VERIFIED_KEY } from 
 import type { ReadNote } from "./note-file.ts";
 import { placeKey } from "./place-key.ts";
 import type { Store } from "./store.ts";
+import { BLOCK_RECORDS } from "./verify-block.ts";
 import { verifyBook } from "./verify-book.ts";
 
 export type VerifyOptions = {
@@ -105,6 +106,9 @@ function readVerified(bytes: Buffer | null): KnownRoot | null {
   return size === null ? null : { size, root: bytes.subarray(8), place: { at: "verified" } };
 }
 
+/** Of checkpoints within one block so many are compared, the last ones: each costs a dozen look-ups in one turn. */
+const ROOTS_PER_BLOCK = 32;
+
 /** What the checkpoints say that are kept with a book. One that does not read as one says nothing. */
 async function keptRoots({ store, origin }: VerifiedBook): Promise<KnownRoot[]> {
   const roots: KnownRoot[] = [];
@@ -116,7 +120,8 @@ async function keptRoots({ store, origin }: VerifiedBook): Promise<KnownRoot[]> 
   } catch {
     // A part of the store that cannot be read: what was read before it is known.
   }
-  return roots;
+  const byBlock = Map.groupBy(roots, ({ size }) => Math.floor(size / BLOCK_RECORDS));
+  return [...byBlock.values()].flatMap((within) => within.slice(-ROOTS_PER_BLOCK));
 }
 
 /** It is of use only to the next verification, which can do without it. */
