@@ -26,6 +26,11 @@ export type GroupWriterOptions = {
   database: Pick<Database, "getSync">;
   /** Asked before a group: null when it can be read and written, else why not. */
   ready: () => Promise<Error | null>;
+  /**
+   * Whether the stages of the next group run while a batch is being written. They must then read nothing that is changed
+   * when a write resolves: what they see is their transaction's.
+   */
+  ahead: boolean;
   /** Must not reject. */
   commit: (group: Group, stages: number) => Promise<Committed>;
 };
@@ -33,8 +38,9 @@ export type GroupWriterOptions = {
 type StagedGroup = { group: Group; members: Waiting[] };
 
 /**
- * Writes what waits in groups, one batch after the other. While a batch is being written the stages of the next group
- * run already; they see what that batch has, and are rejected with it if it does not reach the disk.
+ * Writes what waits in groups, one batch after the other. `ahead`, the stages of the next group run while a batch is
+ * being written; they see what that batch has, and are rejected with it if it does not reach the disk. Otherwise whoever
+ * waits for a group is told before the next one is staged.
  */
 export class GroupWriter {
   readonly #o: GroupWriterOptions;
@@ -75,7 +81,7 @@ export class GroupWriter {
       if (work === undefined) staged = await this.#writeGroup(staged);
       else await work();
       // What was written is told first: a large group may take as long as many answers.
-      if (this.#waiting.length > STAGES_AT_ONCE) await nextTurn();
+      if (this.#waiting.length > (this.#o.ahead ? STAGES_AT_ONCE : 0)) await nextTurn();
     }
     this.#writing = null;
   }
@@ -100,14 +106,14 @@ export class GroupWriter {
     const begun = performance.now();
     const batch: { ended: Committed | null } = { ended: null };
     const ending = this.#o.commit(staged.group, staged.members.length).then((ended) => (batch.ended = ended));
-    while (batch.ended === null && this.#stageSome(next)) await nextTurn();
+    while (this.#o.ahead && batch.ended === null && this.#stageSome(next)) await nextTurn();
     const ended = await ending;
     this.#batchMs = performance.now() - begun;
     return ended;
   }
 
   #stage(staged: StagedGroup): void {
-    const until = performance.now() + this.#batchMs * STAGING_SHARE;
+    const until = this.#o.ahead ? performance.now() + this.#batchMs * STAGING_SHARE : Number.POSITIVE_INFINITY;
     while (this.#stageSome(staged)) {
       if (staged.members.length >= WORTH_A_SYNC && performance.now() > until) return;
     }

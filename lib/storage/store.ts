@@ -36,25 +36,31 @@ export class Store {
   #rewriteAsked: Promise<void> | null = null;
   #rewriting: Promise<unknown> | null = null;
 
-  private constructor(database: Database, place: string) {
+  private constructor(database: Database, place: string, ahead: boolean) {
     this.#database = database;
     this.#place = place;
     this.#writer = new GroupWriter({
       database,
+      ahead,
       ready: async () => (this.#suspect ? this.#reopen() : null),
       commit: (group, stages) => this.#commit(group, stages),
     });
   }
 
   /**
+   * @param o.ahead - stages run while the batch before them is written: for stages that read nothing but their
+   *   transaction and what no write changes when it resolves.
    * @param o.readOnly - refuses all writes, with `book_damaged`: for a copy of a damaged store.
    * @param o.threads - worker threads may read along, for a store that only this process's own code opens: a second
    *   opening by the same process is then not refused.
    * @throws RastroError `store_locked`, `store_unusable` or `store_newer`; the message names the folder and says what
    *   to do.
    */
-  static async openFolder(folder: string, o: { threads?: boolean; readOnly?: boolean } = {}): Promise<Store> {
-    const store = await Store.onDatabase(await openLevel(folder, o), folder);
+  static async openFolder(
+    folder: string,
+    o: { ahead?: boolean; threads?: boolean; readOnly?: boolean } = {},
+  ): Promise<Store> {
+    const store = await Store.onDatabase(await openLevel(folder, o), folder, o);
     store.#readOnly = o.readOnly === true;
     return store;
   }
@@ -65,14 +71,14 @@ export class Store {
   }
 
   /** A store on an open database; the store closes it. @param place - names it in messages. */
-  static async onDatabase(database: Database, place: string): Promise<Store> {
+  static async onDatabase(database: Database, place: string, o: { ahead?: boolean } = {}): Promise<Store> {
     try {
       await checkFormat(database, place);
     } catch (thrown) {
       await database.close();
       throw thrown;
     }
-    return new Store(database, place);
+    return new Store(database, place, o.ahead === true);
   }
 
   /**
