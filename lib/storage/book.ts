@@ -17,7 +17,10 @@ import type { Store, Tx } from "./store.ts";
 
 export type AppendInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
 
-/** Called in the stage of every append, with what was appended. What it throws drops the stage. */
+/**
+ * Called in the stage of every append, with what was appended. It reads nothing but its transaction, since the append
+ * before it may still be on its way to the disk. What it throws drops the stage.
+ */
 export type OnAppend = (tx: Tx, booked: { seq: number; leaf: string }, input: AppendInput) => void;
 
 export type BookOptions = {

@@ -34,7 +34,7 @@ export async function openBookStore(folder: string, o: { copy: string }): Promis
     if (existsSync(mark)) await assertSoundTables(folder);
     await mkdir(dirname(mark), { recursive: true });
     await writeFile(mark, "");
-    const store = await Store.openFolder(folder, { threads: true });
+    const store = await Store.openFolder(folder, { ahead: true, threads: true });
     await rm(o.copy, { recursive: true, force: true });
     return { store, repaired: null, close: () => store.close().then(() => rm(mark, { force: true })) };
   } catch (thrown) {

@@ -35,7 +35,7 @@ export async function makeBook(folder: string, records: number): Promise<void> {
 
 /** Opens a book of the benchmark. */
 export async function openBook(folder: string): Promise<{ store: Store; book: Book; close(): Promise<void> }> {
-  const store = await Store.openFolder(join(folder, "store"), { threads: true });
+  const store = await Store.openFolder(join(folder, "store"), { ahead: true, threads: true });
   const headNote = join(folder, "head.note");
   const book = await Book.open({ store, name: "production", origin: "bench/production", headNote, signer: SIGNER });
   return {
