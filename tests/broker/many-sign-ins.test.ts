@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt, { type MqttClient } from "mqtt";
 import { expect, it, onTestFinished } from "vitest";
+import { hashesAtOnce } from "../../broker/directory/passwords.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { Store } from "../../lib/storage/store.ts";
@@ -14,8 +15,8 @@ import { startTestHub } from "../support/hub.ts";
 const COST = { memoryCost: 16_384, timeCost: 4 };
 const PEOPLE = ["ana", "bia", "caio", "davi"];
 const EACH = 25;
-/** What the queue of hashes takes in: two at work and sixteen waiting. */
-const TAKEN_IN = 18;
+/** What the queue of hashes takes in: those at work, and sixteen waiting. */
+const TAKEN_IN = hashesAtOnce(availableParallelism()) + 16;
 
 async function start() {
   const hub = await startTestHub({ passwordCost: COST });

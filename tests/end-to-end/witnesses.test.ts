@@ -154,7 +154,7 @@ describe("a plant with witnesses", () => {
 
   it("goes on once the loss is accepted, and is then contradicted, with both notes", PATIENT, async () => {
     const seen = Math.max(await cosigned("ipc-02"), await cosigned("ipc-03"));
-    expect((await run("audit", "accept-loss", ...REASON)).exit).toBe(0);
+    expect(await run("audit", "accept-loss", ...REASON)).toMatchObject({ exit: 0 });
     await vi.waitFor(() => expect(alarm("log-behind-witnesses")).toBeUndefined(), WAIT);
     for (let made = 0; Number(await sizeOfAudit()) <= seen; made += 1) await run("machine", "add", `oven-${made}`);
     await vi.waitFor(() => expect(alarm("witness-conflict")).toBeDefined(), WAIT);

@@ -59,7 +59,11 @@ export function createBehindBooks(o: {
     const log = logOf(book);
     try {
       // Before it is told: a book that is behind must not take that as one more record.
-      for (const behind of of(book)) await log.hold(behind);
+      for (const behind of of(book)) {
+        // Accepted since it was begun: one more hold would shut what is being let go.
+        if (accepting.has(book)) return;
+        await log.hold(behind);
+      }
       const message = sentenceOf(of(book), await log.size());
       o.troubles.begin({ ...keyOf(book), message: `It turns out that ${message}.`, notes: null });
     } catch (error) {
