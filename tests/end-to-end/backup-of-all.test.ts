@@ -77,7 +77,8 @@ describe("a plant whose other stores are restored from a backup", () => {
     await vi.waitFor(
       async () => {
         await acceptLoss(plantOf(), "audit", REASON).catch(unlessNotBehind);
-        await auditToldOfAll();
+        // The sign-in for that is told as well, and takes its time.
+        await vi.waitFor(auditToldOfAll, { timeout: 5000, interval: 200 });
       },
       { timeout: 60_000, interval: 500 },
     );
