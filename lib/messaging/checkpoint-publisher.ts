@@ -66,7 +66,8 @@ export function publishCheckpoints(o: {
   async function tell(): Promise<void> {
     await tellRotations();
     const { note, isNew } = await o.checkpoints.issue();
-    if (!isNew && o.now() - toldAt < HEARTBEAT_MS) return;
+    // While the hub is away nobody is told, also not those beside it, who would hear the same each second.
+    if (!o.link.connected || (!isNew && o.now() - toldAt < HEARTBEAT_MS)) return;
     await publish(note);
     for (const listener of listeners) listener(note);
   }

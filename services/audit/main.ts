@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { v7 as newId } from "uuid";
 import manifest from "../../package.json" with { type: "json" };
-import { topics } from "../../lib/contracts/topics.ts";
 import { sign } from "../../lib/ledger/signature.ts";
 import { openLink } from "../../lib/messaging/link.ts";
+import { tellAlarmsOf } from "../../lib/messaging/tell-alarm.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
 import { watchAlarms } from "../../lib/runtime/alarms.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
@@ -94,10 +94,7 @@ async function start(context: ProcessContext): Promise<void> {
   health.metrics.add(...bookFigures(audit.book), ...storeFigures({ [NAME]: store }), ...witnessFigures(witnesses, now));
   const alarms = watchAlarms({
     rules: witnessAlarms(troubles),
-    tell: (alarm, state) => {
-      const text = state === null ? "" : JSON.stringify(state);
-      link.publish(topics.alarm(NAME, alarm), text, { qos: 1, retain: true }).catch(() => undefined);
-    },
+    tell: tellAlarmsOf(NAME, link),
     metrics: health.metrics,
     log,
     now,

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { v7 as newId } from "uuid";
 import { STANDBY } from "../../lib/contracts/directory.ts";
-import { topics } from "../../lib/contracts/topics.ts";
 import { openLink } from "../../lib/messaging/link.ts";
+import { tellAlarmsOf } from "../../lib/messaging/tell-alarm.ts";
 import { after } from "../../lib/messaging/timing.ts";
 import { watchAlarms } from "../../lib/runtime/alarms.ts";
 import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
@@ -57,10 +57,7 @@ async function start(context: ProcessContext): Promise<void> {
   health.metrics.add(...standby.figures, ...storeFigures(stores));
   const alarms = watchAlarms({
     rules: standby.alarms,
-    tell: (alarm, state) => {
-      const text = state === null ? "" : JSON.stringify(state);
-      link.publish(topics.alarm(STANDBY, alarm), text, { qos: 1, retain: true }).catch(() => undefined);
-    },
+    tell: tellAlarmsOf(STANDBY, link),
     metrics: health.metrics,
     log,
     now,

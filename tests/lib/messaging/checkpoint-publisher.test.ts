@@ -93,6 +93,22 @@ describe("publishing checkpoints", () => {
     expect(published.length).toBeGreaterThanOrEqual(3);
   });
 
+  it("tells nobody while the hub is away, and everybody once when it is back", async () => {
+    const { published, publisher, link, change, pass, reconnect } = bench();
+    const heard: string[] = [];
+    publisher.onTold((note) => heard.push(note));
+    await pass(1);
+    link.connected = false;
+    change("two");
+    await pass(150);
+    expect(heard).toEqual(["one"]);
+    link.connected = true;
+    reconnect();
+    await pass(2);
+    expect(heard).toEqual(["one", "two"]);
+    expect(published).toEqual(heard.map((note) => `books/audit/checkpoint ${note} retained`));
+  });
+
   it("tells how the key was changed, before the checkpoint that the new one signs", async () => {
     const { published, change, rotate, pass, reconnect } = bench();
     await pass(1);
