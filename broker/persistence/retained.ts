@@ -13,7 +13,10 @@ export interface RetainedMessages {
   get(topic: string): AedesPublishPacket | undefined;
   /** Keeps it at once; an empty payload clears the topic [MQTT-3.3.1-10]. On disk with the next flush. */
   put(packet: AedesPublishPacket): void;
-  /** Notes it for the next group, not for readers: {@link RetainedMessages.settle} shows it to them. */
+  /**
+   * Notes it for the next group, not for readers: {@link RetainedMessages.settle} shows it to them. Until then, or until
+   * {@link RetainedMessages.revert}, nothing else of the topic is handed to the mirror.
+   */
   stage(packet: AedesPublishPacket): void;
   /** What was staged is on disk. */
   settle(packet: AedesPublishPacket): void;
@@ -31,6 +34,8 @@ export function createRetainedMessages(o: { mirror: Mirror; now: () => number })
   const packets = new Map<string, AedesPublishPacket>();
   const topics = createLevelTree<string>();
   const dirty = new Set<string>();
+  /** How many messages of a topic are staged and neither settled nor reverted. */
+  const staged = new Map<string, number>();
   /** What was retained on a topic when a message for it was staged. */
   const seen = new WeakMap<AedesPublishPacket, AedesPublishPacket | undefined>();
 
@@ -61,6 +66,24 @@ export function createRetainedMessages(o: { mirror: Mirror; now: () => number })
     });
   }
 
+  function unstage(topic: string): void {
+    const others = (staged.get(topic) ?? 1) - 1;
+    if (others === 0) staged.delete(topic);
+    else staged.set(topic, others);
+  }
+
+  /**
+   * A staged message is newer than all that readers see, and acknowledged once it is on disk: what they see must not
+   * take its place in a group. Its topic stays in `dirty` meanwhile.
+   */
+  function flush(): void {
+    for (const topic of dirty) {
+      if (staged.has(topic)) continue;
+      dirty.delete(topic);
+      flushTopic(topic);
+    }
+  }
+
   return {
     get size() {
       return packets.size;
@@ -73,13 +96,18 @@ export function createRetainedMessages(o: { mirror: Mirror; now: () => number })
     stage(packet) {
       seen.set(packet, packets.get(packet.topic));
       o.mirror.set(keys.retained(packet.topic), packet.payload.length === 0 ? null : encode(packet));
+      staged.set(packet.topic, (staged.get(packet.topic) ?? 0) + 1);
     },
     settle(packet) {
+      unstage(packet.topic);
       // Somebody else's came in between: the disk may have either of the two.
       if (packets.get(packet.topic) !== seen.get(packet)) dirty.add(packet.topic);
       keep({ ...packet, payload: owned(packet.payload) });
     },
-    revert: (topic) => void dirty.add(topic),
+    revert(topic) {
+      unstage(topic);
+      dirty.add(topic);
+    },
     restore: keep,
     *matching(filters) {
       const found = new Set(filters.flatMap((filter) => (isLiteral(filter) ? [filter] : topics.under(filter))));
@@ -88,10 +116,7 @@ export function createRetainedMessages(o: { mirror: Mirror; now: () => number })
         if (packet !== undefined) yield packet;
       }
     },
-    flush() {
-      for (const topic of dirty) flushTopic(topic);
-      dirty.clear();
-    },
+    flush,
   };
 }
 
