@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { RastroError } from "../contracts/errors.ts";
 import type { LogHead } from "./book.ts";
 import { type Checkpoint, parseCheckpoint, signCheckpoint, signedBy } from "../ledger/checkpoint.ts";
-import type { VerifierKey } from "../ledger/signed-note.ts";
+import { noteKeyId, type VerifierKey } from "../ledger/signed-note.ts";
 import { CHECKPOINTS, keys, readU64, u64 } from "./keys.ts";
 import type { Store } from "./store.ts";
 
@@ -32,6 +32,8 @@ export class Checkpoints {
   readonly #now: () => number;
   readonly #isHeld: () => boolean;
   #latest: KeptCheckpoint | null;
+  /** Ids of the keys by which the newest one is known to be signed: what comes from the disk is verified once. */
+  #latestSignedBy: readonly number[];
   #lastAdded: Promise<unknown> = Promise.resolve();
 
   private constructor(o: CheckpointsOptions, latest: KeptCheckpoint | null) {
@@ -41,6 +43,7 @@ export class Checkpoints {
     this.#now = o.now;
     this.#isHeld = o.isHeld ?? (() => false);
     this.#latest = latest;
+    this.#latestSignedBy = latest === null ? [] : keyIdsIn(latest, o.signer.known());
   }
 
   static async open(o: CheckpointsOptions): Promise<Checkpoints> {
@@ -77,10 +80,12 @@ export class Checkpoints {
     if (this.#isHeld()) return { ...this.#latestOrRefuse(), isNew: false };
     const head = this.#head();
     if (this.#latest !== null && this.#says(this.#latest, head)) return { ...this.#latest, isNew: false };
-    const note = signCheckpoint(head, this.#signer.privateKeys());
+    const signers = this.#signer.privateKeys();
+    const note = signCheckpoint(head, signers);
     const made = { note, checkpoint: parseCheckpoint(note), madeAt: this.#now() };
     await this.#keep(made);
     this.#latest = made;
+    this.#latestSignedBy = keyIdsOf(head.origin, signers);
     return { ...made, isNew: true };
   }
 
@@ -130,9 +135,11 @@ export class Checkpoints {
 
   #says(kept: KeptCheckpoint, head: LogHead): boolean {
     const { head: said } = kept.checkpoint;
-    const keysOfNow = this.#signer.privateKeys().length;
-    const isSame = said.size === head.size && said.root.equals(head.root);
-    return isSame && signedBy(kept.checkpoint, this.#signer.known()).length === keysOfNow;
+    if (said.size !== head.size || !said.root.equals(head.root)) return false;
+    const keysOfNow = keyIdsOf(head.origin, this.#signer.privateKeys());
+    return (
+      keysOfNow.length === this.#latestSignedBy.length && keysOfNow.every((id) => this.#latestSignedBy.includes(id))
+    );
   }
 
   #keep(kept: KeptCheckpoint): Promise<void> {
@@ -157,6 +164,15 @@ export function encodeKept({ note, madeAt }: Pick<KeptCheckpoint, "note" | "made
 export function decodeKept(value: Buffer): KeptCheckpoint {
   const note = value.toString("utf8", 8);
   return { note, checkpoint: parseCheckpoint(note), madeAt: readU64(value) };
+}
+
+function keyIdsOf(origin: string, privateKeys: readonly KeyObject[]): number[] {
+  return privateKeys.map((key) => noteKeyId(origin, key));
+}
+
+/** Of the known keys that signed it, and all of whose signatures fit. */
+function keyIdsIn({ checkpoint }: KeptCheckpoint, known: readonly VerifierKey[]): number[] {
+  return signedBy(checkpoint, known).map(({ keyId }) => keyId);
 }
 
 /** A later cosignature of one key takes the place of its earlier one. */

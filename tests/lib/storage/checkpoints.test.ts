@@ -10,7 +10,7 @@ import { formatSignature, SIGNATURE_TYPES, verifierKey } from "../../../lib/ledg
 import { foldersOf } from "../../../lib/runtime/folders.ts";
 import { type LogKeys, openLogKeys } from "../../../lib/runtime/log-keys.ts";
 import { Book } from "../../../lib/storage/book.ts";
-import { Checkpoints } from "../../../lib/storage/checkpoints.ts";
+import { Checkpoints, encodeKept } from "../../../lib/storage/checkpoints.ts";
 import { NoteFile } from "../../../lib/storage/note-file.ts";
 import { HEAD_KEY, keys } from "../../../lib/storage/keys.ts";
 import { Store } from "../../../lib/storage/store.ts";
@@ -116,6 +116,38 @@ describe("the checkpoints of a book", () => {
     const kept: number[] = [];
     for await (const { checkpoint } of checkpoints.all()) kept.push(checkpoint.head.size);
     expect(kept).toEqual([3, 6, 9]);
+  });
+
+  it("verify their own newest once, at the start, and compare ids of keys from then on", async () => {
+    await add(2);
+    await checkpoints.issue();
+    let verified = 0;
+    const known = () => {
+      verified += 1;
+      return logKeys.known();
+    };
+    const signer = { ...logKeys, known };
+    const others = await Checkpoints.open({ store, head: () => book.logHead(), signer, now: () => now });
+    for (let second = 0; second < 5; second += 1) expect((await others.issue()).isNew).toBe(false);
+    expect(verified).toBe(1);
+    await logKeys.rotate();
+    expect((await others.issue()).isNew).toBe(true);
+    expect((await others.issue()).isNew).toBe(false);
+    expect(verified).toBe(1);
+  });
+
+  it("are signed anew after a start where the signature on the disk does not fit", async () => {
+    await add(2);
+    const { note } = await checkpoints.issue();
+    const [text = "", lines = ""] = note.split("\n\n");
+    const [dash, name, encoded = ""] = lines.trimEnd().split(" ");
+    const signature = Buffer.from(encoded, "base64");
+    signature.writeUInt8(signature.readUInt8(40) ^ 1, 40);
+    const spoiled = `${text}\n\n${dash} ${name} ${signature.toString("base64")}\n`;
+    await store.write((tx) => tx.put(keys.checkpoint(2), encodeKept({ note: spoiled, madeAt: now })));
+    await reopen();
+    expect(checkpoints.latest()?.note).toBe(spoiled);
+    expect(await checkpoints.issue()).toMatchObject({ isNew: true, note });
   });
 
   it("sign with the old and the new key while a rotation lasts", async () => {
