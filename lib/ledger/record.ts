@@ -102,10 +102,11 @@ function parse(text: string): unknown {
   }
 }
 
-const MEMBERS = ["added", "event", "prev", "recv", "seq", "sig", "v", "via"];
+/** In the order of the canonical form: what has them in another is none. */
+const MEMBERS = "added,event,prev,recv,seq,sig,v,via";
 
 function isRecord(value: unknown): value is LedgerRecord {
-  if (!isObject(value) || Object.keys(value).toSorted().join() !== MEMBERS.join()) return false;
+  if (!isObject(value) || Object.keys(value).join() !== MEMBERS) return false;
   const { added, event, prev, recv, seq, sig, v, via } = value;
   return (
     v === 1 &&

@@ -176,15 +176,30 @@ export function followBook(o: FollowOptions): Follower {
     return closed || isDone || mirror.divergence !== null ? null : target;
   }
 
-  /** @returns false where it had to end before. */
+  /**
+   * A page is on its way to the disk while the next one comes.
+   *
+   * @returns false where it had to end before.
+   */
   async function fetchUpTo(size: number): Promise<boolean> {
     const pages = readAhead({ from: mirror.held, to: size, fetch: o.fetch, inFlight: IN_FLIGHT, limit: PAGE });
-    for await (const records of pages) {
-      if (!(await mirror.append(records))) return false;
-      counts.records += records.length;
-      changed();
-      if (closed) return false;
+    let written = Promise.resolve(true);
+    try {
+      for await (const records of pages) {
+        if (!(await written) || closed) return false;
+        written = write(records);
+      }
+      return (await written) && !closed;
+    } finally {
+      // Whoever tries again begins behind what is on disk.
+      await written.catch(() => undefined);
     }
+  }
+
+  async function write(records: Buffer[]): Promise<boolean> {
+    if (!(await mirror.append(records))) return false;
+    counts.records += records.length;
+    changed();
     return true;
   }
 

@@ -9,6 +9,7 @@ import { prepare } from "../../broker/directory/prepare.ts";
 import type { Session } from "../../lib/contracts/directory.ts";
 import { type Link, openLink } from "../../lib/messaging/link.ts";
 import { createDirectoryClient, type DirectoryClient } from "../../lib/runtime/directory-client.ts";
+import { type Folders, foldersOf } from "../../lib/runtime/folders.ts";
 import { readRunFile } from "../../lib/runtime/run-files.ts";
 import { readSettings, type Settings } from "../../lib/runtime/settings.ts";
 import { HUB_NODE_OPTIONS } from "../stack/plan.ts";
@@ -47,11 +48,16 @@ export function benchEnvironment(data: string, machine: string): NodeJS.ProcessE
 /**
  * @param mains - started after the hub, in order: `services/audit/main.ts`.
  * @param o.hubCore - the only core that the hub runs on. @param o.hubEnvironment - what the hub alone is told besides.
+ * @param o.before - puts into the data folder what is to be there when the processes start.
  */
 export async function startBenchPlant(
   mains: readonly string[],
   machine = "bench-1",
-  o: { hubCore?: number | null; hubEnvironment?: NodeJS.ProcessEnv } = {},
+  o: {
+    hubCore?: number | null;
+    hubEnvironment?: NodeJS.ProcessEnv;
+    before?: (folders: Folders) => Promise<void>;
+  } = {},
 ): Promise<BenchPlant> {
   const data = await mkdtemp(join(tmpdir(), "rastro-bench-"));
   const password = randomBytes(12).toString("hex");
@@ -63,6 +69,7 @@ export async function startBenchPlant(
   };
   try {
     await prepare({ settings, log, now: Date.now, random: randomBytes });
+    await o.before?.(foldersOf(data));
     const pids: Record<string, number> = {};
     for (const main of [HUB, ...mains]) {
       const child =

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { PasswordRequest } from "../../../lib/contracts/directory.ts";
 import { RastroError, toProblem } from "../../../lib/contracts/errors.ts";
 import { EVENT_OWNERS, EventBatch } from "../../../lib/contracts/events.ts";
-import { Instant, Segment, Uuid7 } from "../../../lib/contracts/names.ts";
+import { Base64, Instant, Segment, Uuid7 } from "../../../lib/contracts/names.ts";
 import { findOperation, OPERATIONS } from "../../../lib/contracts/operations.ts";
 import { parseJson, parseValue } from "../../../lib/contracts/parse.ts";
 import { EntryFields, Justification } from "../../../lib/contracts/production.ts";
@@ -27,6 +27,25 @@ describe("names", () => {
     expect(Uuid7.safeParse("01932c07-5d3e-4a5c-9f10-1b6a2b3c4d5e").success).toBe(false);
     expect(Uuid7.safeParse("01932C07-5D3E-7A5C-9F10-1B6A2B3C4D5E").success).toBe(false);
   });
+  it.each(["", "AA==", "AAA=", "AAAA", "+/+/", "AAAAAA=="])("takes the base64 '%s'", (text) =>
+    expect(Base64.safeParse(text).success).toBe(true),
+  );
+  it.each([
+    "A",
+    "AA",
+    "AAA",
+    "====",
+    "A===",
+    "AA=A",
+    "AA==AAAA",
+    "-_-_",
+    "AAA ",
+    "AA A",
+    "\nAAA",
+    "AAAA\n\n\n\n",
+    "ÀAAA",
+    "AA=\n",
+  ])("refuses %j as base64", (text) => expect(Base64.safeParse(text).success).toBe(false));
   it("takes only instants that exist", () => {
     expect(Instant.safeParse("2026-02-28T10:00:00.000Z").success).toBe(true);
     expect(Instant.safeParse("2026-13-01T10:00:00.000Z").success).toBe(false);

@@ -92,6 +92,30 @@ describe("following a book", () => {
     await follower.close();
   });
 
+  it("takes the next page while one is on its way to the disk, and goes on behind what is there when that fails", async () => {
+    const { log, follower, mirror, serve, until } = await bench();
+    await log.grow(900);
+    const { fetch } = serve;
+    const fourthAsked = Promise.withResolvers<void>();
+    serve.fetch = async (from, limit) => {
+      if (from === 450) fourthAsked.resolve();
+      return fetch(from, limit);
+    };
+    const append = mirror.append.bind(mirror);
+    let writes = 0;
+    mirror.append = async (records) => {
+      writes += 1;
+      // Three are on their way at most: the fourth is asked for once the first was taken, not once it is written.
+      if (writes === 1) await fourthAsked.promise;
+      if (writes === 2) throw new Error("the disk is full");
+      return append(records);
+    };
+    await follower.take(log.checkpoint());
+    const standing = await until(provenTo(900));
+    expect(standing).toMatchObject({ held: 900, divergence: null, counts: { records: 900 } });
+    await follower.close();
+  });
+
   it("tries again what failed, and says meanwhile for how long it is behind", async () => {
     const { log, follower, serve, clock, until } = await bench();
     await log.grow(10);

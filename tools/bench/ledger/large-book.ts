@@ -18,16 +18,7 @@ const SIGNER: LogSigner = (() => {
 export async function makeBook(folder: string, records: number): Promise<void> {
   const { store, book, close } = await openBook(folder);
   try {
-    for (let first = 0; first < records; first += AT_ONCE) {
-      const count = Math.min(AT_ONCE, records - first);
-      const numbers = Array.from({ length: count }, (_, index) => first + index);
-      await Promise.all(
-        numbers.map((n) => {
-          const { input, id, text } = preparedRecord(n);
-          return store.write((tx) => book.append(tx, input, id, text));
-        }),
-      );
-    }
+    await appendPrepared(store, book, records);
   } finally {
     await close();
   }
@@ -46,4 +37,18 @@ export async function openBook(folder: string): Promise<{ store: Store; book: Bo
       await store.close();
     },
   };
+}
+
+/** Appends so many records, a thousand at once. */
+export async function appendPrepared(store: Store, book: Book, records: number): Promise<void> {
+  for (let first = 0; first < records; first += AT_ONCE) {
+    const count = Math.min(AT_ONCE, records - first);
+    const numbers = Array.from({ length: count }, (_, index) => first + index);
+    await Promise.all(
+      numbers.map((n) => {
+        const { input, id, text } = preparedRecord(n);
+        return store.write((tx) => book.append(tx, input, id, text));
+      }),
+    );
+  }
 }
