@@ -80,6 +80,8 @@ export const EVENT_OWNERS = {
   "witness.removed": "audit",
   "witness.refused": "audit",
   "witness.refusal-ended": "audit",
+  "witness.unproven": "audit",
+  "witness.unproven-ended": "audit",
   "witness.conflict": "audit",
   "witness.conflict-ended": "audit",
   "witness.quorum-degraded": "audit",

@@ -56,11 +56,21 @@ export type WitnessReport = z.infer<typeof WitnessReport>;
 /** The longest request to a witness: 63 hashes and a note, with room to spare. */
 export const WITNESS_REQUEST_MAXIMUM: number = 72 * 1024;
 
-/** What a witness answers a request with: the statuses of C2SP's tlog-witness; 500 and 503 where it cannot say. */
+const REFUSALS = [400, 403, 404, 422, 429, 500, 503] as const;
+
+/**
+ * What a witness answers a request with: the statuses of C2SP's tlog-witness; 429, 500 and 503 where it cannot say.
+ */
 export type WitnessAnswer =
   | { status: 200; /** Lines as in a note. */ signatures: string }
-  | { status: 409; /** Of the checkpoint that it cosigned last. */ size: number }
-  | { status: 400 | 403 | 404 | 422 | 500 | 503; why: string };
+  | {
+      status: 409;
+      /** Of the checkpoint that it cosigned last; 0 for none. */
+      size: number;
+      /** That checkpoint, by which whoever asks can tell that the size is none made up; null where it is not shown. */
+      note: string | null;
+    }
+  | { status: (typeof REFUSALS)[number]; /** One line. */ why: string };
 
 /** The body of an answer, as tlog-witness has it over HTTP. */
 export function witnessAnswerBody(answer: WitnessAnswer): string {
@@ -68,20 +78,38 @@ export function witnessAnswerBody(answer: WitnessAnswer): string {
   return answer.status === 409 ? `${answer.size}\n` : `${answer.why}\n`;
 }
 
-/** An answer as it travels on `machines/<id>/witness/<book>/response/<request>`: a line with the status, then the body. */
+/**
+ * An answer as it travels on `machines/<id>/witness/<book>/response/<request>`: a line with the status, then the body. A
+ * size is followed by an empty line and the checkpoint, which over HTTP has an address of its own.
+ */
 export function formatWitnessAnswer(answer: WitnessAnswer): string {
-  return `${answer.status}\n${witnessAnswerBody(answer)}`;
+  const shown = answer.status === 409 && answer.note !== null ? `\n${answer.note}` : "";
+  return `${answer.status}\n${witnessAnswerBody(answer)}${shown}`;
 }
 
 /** Reads what {@link formatWitnessAnswer} wrote; null for anything else. Says nothing of the signatures. */
 export function parseWitnessAnswer(text: string): WitnessAnswer | null {
-  const [, digits = "", body = ""] = /^(\d{3})\n([^]*)$/.exec(text) ?? [];
-  const status = Number(digits);
+  const [, status = "", body = ""] = /^(\d{3})\n([^]*)$/.exec(text) ?? [];
+  return readWitnessAnswer(Number(status), body);
+}
+
+/** As {@link parseWitnessAnswer}, of an answer whose status came by itself, as over HTTP. */
+export function readWitnessAnswer(status: number, body: string): WitnessAnswer | null {
   if (status === 200) return body.endsWith("\n") ? { status, signatures: body } : null;
-  if (status === 409) {
-    const size = Number(/^(0|[1-9]\d{0,15})\n$/.exec(body)?.[1] ?? Number.NaN);
-    return Number.isSafeInteger(size) ? { status, size } : null;
-  }
-  const isRefusal = [400, 403, 404, 422, 500, 503].includes(status);
-  return isRefusal ? ({ status, why: body.trimEnd().slice(0, 1000) } as WitnessAnswer) : null;
+  if (status === 409) return sizeIn(body);
+  const refusal = REFUSALS.find((known) => known === status);
+  return refusal === undefined ? null : { status: refusal, why: sentenceIn(body) };
+}
+
+function sizeIn(body: string): WitnessAnswer | null {
+  const [, digits, note = null] = /^(0|[1-9]\d{0,15})(?:\n(?:\n([^]+))?)?$/.exec(body) ?? [];
+  const size = Number(digits);
+  return Number.isSafeInteger(size) ? { status: 409, size, note } : null;
+}
+
+/** What a witness says is shown to people: one line of printable characters. */
+function sentenceIn(body: string): string {
+  const [line = ""] = body.split("\n");
+  const shown = line.replaceAll(/\p{Cc}/gu, "").trim();
+  return shown === "" ? "without a reason" : shown.slice(0, 300);
 }

@@ -81,7 +81,7 @@ export function createWitness(o: WitnessOptions): Witness {
       witnessed: () => last?.checkpoint.head ?? null,
     });
     await reportLie(last, checkpoint, judgement);
-    return judgement.status === 200 ? grant(judgement.checkpoint) : refusalOf(judgement);
+    return judgement.status === 200 ? grant(judgement.checkpoint) : refusalOf(judgement, last);
   }
 
   /** Also of a request that has the wrong old size, and so gets a 409: two roots of one size need no proof. */
@@ -150,13 +150,13 @@ function checkWithoutState(request: string, logKeys: readonly VerifierKey[]): st
   return asked[0] ?? refusalOf(judgement);
 }
 
-function refusalOf(judgement: Judgement): WitnessAnswer {
+function refusalOf(judgement: Judgement, last: Cosigned | null = null): WitnessAnswer {
   switch (judgement.status) {
     case 200:
       // Only with an origin that was asked for, which is granted elsewhere.
       return { status: 500, why: "the request was not decided" };
     case 409:
-      return { status: 409, size: judgement.size };
+      return { status: 409, size: judgement.size, note: last?.note ?? null };
     default:
       return { status: judgement.status, why: judgement.why };
   }

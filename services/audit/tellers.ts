@@ -67,6 +67,8 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "witness.removed": audit,
   "witness.refused": audit,
   "witness.refusal-ended": audit,
+  "witness.unproven": audit,
+  "witness.unproven-ended": audit,
   "witness.conflict": audit,
   "witness.conflict-ended": audit,
   "witness.quorum-degraded": audit,

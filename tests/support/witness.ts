@@ -1,9 +1,9 @@
 import { v7 } from "uuid";
 import type { BookName } from "../../lib/contracts/names.ts";
 import { filters, parseWitness, topics } from "../../lib/contracts/topics.ts";
-import type { WitnessAlarm } from "../../lib/contracts/witness.ts";
-import { judgeAddCheckpoint, type Witnessed } from "../../lib/ledger/add-checkpoint.ts";
-import type { Checkpoint } from "../../lib/ledger/checkpoint.ts";
+import { formatWitnessAnswer, type WitnessAlarm, type WitnessAnswer } from "../../lib/contracts/witness.ts";
+import { judgeAddCheckpoint, parseAddCheckpoint, type Witnessed } from "../../lib/ledger/add-checkpoint.ts";
+import { parseCheckpoint } from "../../lib/ledger/checkpoint.ts";
 import { cosign } from "../../lib/ledger/cosignature.ts";
 import {
   formatNote,
@@ -26,27 +26,38 @@ export function witnessOf(name: string, plant: string) {
   const logKeys = BOOKS.flatMap((book) => logKeysOf(`${plant}/${book}`).known());
   const witnessed = new Map<string, Witnessed & { note: string }>();
 
-  function answer(request: string): { status: number; body: string; alarm: WitnessAlarm | null } {
-    const judged = judgeAddCheckpoint(request, { logKeys, witnessed: (origin) => witnessed.get(origin) ?? null });
-    const { status } = judged;
-    if (judged.status === 409) return { status, body: `${judged.size}\n`, alarm: null };
-    if (judged.status === 422) return { status, body: `${judged.why}\n`, alarm: alarmOf(judged.why, judged.conflict) };
-    if (judged.status !== 200) return { status, body: `${judged.why}\n`, alarm: null };
+  function answer(request: string): WitnessAnswer {
+    let asked = "";
+    const judged = judgeAddCheckpoint(request, {
+      logKeys,
+      witnessed: (origin) => witnessed.get((asked = origin)) ?? null,
+    });
+    if (judged.status === 409) return { ...judged, note: witnessed.get(asked)?.note ?? null };
+    if (judged.status !== 200) return judged;
     const { head, note } = judged.checkpoint;
     witnessed.set(head.origin, { ...head, note: formatNote(note) });
     const time = Math.floor(Date.now() / 1000);
     const cosignature = cosign(note.text, { name, privateKey: pair.privateKey, time });
-    return { status, body: formatSignature(cosignature), alarm: null };
+    return { status: 200, signatures: formatSignature(cosignature) };
   }
 
-  function alarmOf(message: string, { head, note }: Checkpoint): WitnessAlarm {
+  /** What it accuses a log of that has asked for this and been refused with 422. */
+  function alarmOf(request: string, message: string): WitnessAlarm {
+    const { head, note } = parseCheckpoint(parseAddCheckpoint(request).checkpoint);
     const { origin } = head;
     const cosigned = witnessed.get(origin)?.note ?? null;
     const since = new Date().toISOString();
     return { v: 1, alarm: "inconsistent", origin, since, message, cosigned, seen: formatNote(note) };
   }
 
-  return { key, answer, size: (book: BookName) => witnessed.get(`${plant}/${book}`)?.size ?? null };
+  const of = (book: BookName) => witnessed.get(`${plant}/${book}`);
+  return {
+    key,
+    answer,
+    alarmOf,
+    size: (book: BookName) => of(book)?.size ?? null,
+    note: (book: BookName) => of(book)?.note ?? null,
+  };
 }
 
 /** {@link witnessOf} as a machine's agent on a real hub. */
@@ -54,15 +65,17 @@ export async function joinAsWitness(hub: TestHub, machine: Keyed, o: { host: str
   const core = witnessOf(`${machine.name}/witness`, hub.plant);
   const joined = await joinAsMachine(hub, machine, "audit");
   let isSilent = false;
+  let lie: WitnessAnswer | null = null;
 
   await joined.link.subscribe(filters.witnessRequestsTo(machine.name), async (topic, payload) => {
     const about = parseWitness(topic);
     if (about?.kind !== "add" || about.request === null || isSilent) return;
     const response = topics.witnessResponse(machine.name, about.book, about.request);
-    const { status, body, alarm } = core.answer(payload.toString());
-    await joined.link.publish(response, `${status}\n${body}`, { qos: 1 });
-    if (alarm === null) return;
-    const text = JSON.stringify(alarm satisfies WitnessAlarm);
+    const request = payload.toString();
+    const said = about.book === "audit" && lie !== null ? lie : core.answer(request);
+    await joined.link.publish(response, formatWitnessAnswer(said), { qos: 1 });
+    if (said.status !== 422) return;
+    const text = JSON.stringify(core.alarmOf(request, said.why));
     await joined.link.publish(topics.witnessAlarm(machine.name, about.book), text, { qos: 1, retain: true });
   });
 
@@ -72,6 +85,9 @@ export async function joinAsWitness(hub: TestHub, machine: Keyed, o: { host: str
     key: core.key,
     /** What it has cosigned of a book. */
     size: (book: BookName) => core.size(book),
+    note: (book: BookName) => core.note(book),
+    /** Answers what is asked about the audit book with this, or with the truth again. */
+    lie: (answer: WitnessAnswer | null) => void (lie = answer),
     /** Answers nothing any more, or again. */
     beSilent: (silent: boolean) => void (isSilent = silent),
     /** Tells the audit book by which key it cosigns, and on which computer. */

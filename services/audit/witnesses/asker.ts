@@ -122,6 +122,7 @@ export function startAsker(o: AskerOptions): Asker {
 function sentenceOf(outcome: Exclude<Outcome, { kind: "cosigned" }>): string {
   if (outcome.kind === "ahead") return `it has cosigned ${outcome.size} records, more than the log has`;
   if (outcome.kind === "conflict") return `it answers that the log contradicts itself: ${outcome.why}`;
-  if (outcome.kind === "refused") return `it refuses with ${outcome.status}: ${outcome.why}`;
+  if (outcome.kind === "unproven")
+    return `it says that it has cosigned ${outcome.size} records, more than the log has, and does not prove it`;
   return outcome.why;
 }

@@ -1,11 +1,13 @@
 import { RastroError } from "../../../lib/contracts/errors.ts";
 import type { BookName } from "../../../lib/contracts/names.ts";
 import { filters, parseWitness, topics } from "../../../lib/contracts/topics.ts";
+import { parseWitnessAnswer, readWitnessAnswer, type WitnessAnswer } from "../../../lib/contracts/witness.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
 import type { After } from "../../../lib/messaging/timing.ts";
-import type { Answer, Carry } from "./exchange.ts";
+import { originHash } from "../../../lib/witness/log-notes.ts";
+import type { Carry } from "./exchange.ts";
 
-/** More than any answer needs: cosignatures of a few keys. */
+/** More than any answer needs: a checkpoint with the signatures of a few keys. */
 const ANSWER_MAXIMUM = 16 * 1024;
 
 /** How a witness is asked. */
@@ -27,18 +29,17 @@ export async function openCarriers(o: {
   after: After;
   timeoutMs: number;
 }): Promise<Carriers> {
-  const waiting = new Map<string, (answer: Answer) => void>();
+  const waiting = new Map<string, (answer: WitnessAnswer | null) => void>();
   await o.link.subscribe(filters.everyWitnessResponse, (topic, payload) => {
-    const answer = parseWitness(topic)?.kind === "response" ? parseAnswer(payload) : null;
-    if (answer !== null) waiting.get(topic)?.(answer);
+    if (parseWitness(topic)?.kind === "response") waiting.get(topic)?.(answerIn(payload));
   });
 
-  async function exchange(machine: string, book: BookName, request: string): Promise<Answer> {
+  async function exchange(machine: string, book: BookName, request: string): Promise<WitnessAnswer | null> {
     const id = o.newId();
     const topic = topics.witnessResponse(machine, book, id);
     let cancel = () => {};
     try {
-      return await new Promise<Answer>((resolve, reject) => {
+      return await new Promise<WitnessAnswer | null>((resolve, reject) => {
         cancel = o.after(o.timeoutMs, () => reject(silent(machine, o.timeoutMs)));
         waiting.set(topic, resolve);
         o.link.publish(topics.witnessAdd(machine, book, id), request, { qos: 1 }).catch(reject);
@@ -51,35 +52,57 @@ export async function openCarriers(o: {
 
   return {
     overMqtt: (machine, book) => (request) => exchange(machine, book, request),
-    overHttp: (url) => (request) => post(url, request, o.timeoutMs),
+    overHttp: (url) => {
+      const witness = { base: url.replace(/\/+$/, ""), timeoutMs: o.timeoutMs };
+      return (request, origin) => post(witness, request, origin);
+    },
   };
 }
 
-/** The status stands in the first line. */
-function parseAnswer(payload: Buffer): Answer | null {
-  if (payload.length > ANSWER_MAXIMUM) return null;
-  const [, status, body = ""] = /^(\d{3})\n([^]*)$/.exec(payload.toString("utf8")) ?? [];
-  return status === undefined ? null : { status: Number(status), body };
+function answerIn(payload: Buffer): WitnessAnswer | null {
+  return payload.length > ANSWER_MAXIMUM ? null : parseWitnessAnswer(payload.toString("utf8"));
 }
 
-async function post(url: string, request: string, timeoutMs: number): Promise<Answer> {
+/** A witness that is asked over HTTP: `base` is its "submission prefix" (C2SP tlog-witness). */
+type HttpWitness = { base: string; timeoutMs: number };
+
+async function post(witness: HttpWitness, request: string, origin: string): Promise<WitnessAnswer | null> {
+  const headers = { "content-type": "text/plain; charset=utf-8" };
+  const { status, text } = await reach(witness, "add-checkpoint", { method: "POST", headers, body: request });
+  const answer = readWitnessAnswer(status, text);
+  if (answer === null && status >= 500) throw unreachable(witness, `it answers ${status}`);
+  return answer?.status === 409 && answer.size > 0 ? { ...answer, note: await shownBy(witness, origin) } : answer;
+}
+
+/** What it cosigned last (tlog-witness, "Monitor Retrieval Mechanism"); null where it does not show that. */
+async function shownBy(witness: HttpWitness, origin: string): Promise<string | null> {
+  const { status, text } = await reach(witness, `${originHash(origin)}/checkpoint`, { method: "GET" });
+  // Too much at once, or its disk: that it does not show it now says nothing.
+  if (status === 429 || status >= 500) throw unreachable(witness, `it answers ${status}`);
+  return status === 200 ? text : null;
+}
+
+async function reach(
+  witness: HttpWitness,
+  path: string,
+  asked: RequestInit,
+): Promise<{ status: number; text: string }> {
   try {
-    const answer = await fetch(`${url.replace(/\/+$/, "")}/add-checkpoint`, {
-      method: "POST",
-      headers: { "content-type": "text/plain; charset=utf-8" },
-      body: request,
+    const answer = await fetch(`${witness.base}/${path}`, {
+      ...asked,
       // Whoever is named as a witness answers itself: a redirection could lead into the plant.
       redirect: "error",
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: AbortSignal.timeout(witness.timeoutMs),
     });
-    return { status: answer.status, body: await boundedText(answer) };
+    return { status: answer.status, text: await boundedText(answer) };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RastroError(
-      { code: "not_reachable", message: `Asking the witness at ${url} failed: ${why}.`, given: url },
-      { cause },
-    );
+    throw unreachable(witness, cause instanceof Error ? cause.message : String(cause), cause);
   }
+}
+
+function unreachable({ base }: HttpWitness, why: string, cause?: unknown): RastroError {
+  const message = `Asking the witness at ${base} failed: ${why}.`;
+  return new RastroError({ code: "not_reachable", message, given: base }, { cause });
 }
 
 async function boundedText(answer: Response): Promise<string> {

@@ -6,7 +6,7 @@ import type { LogKeys } from "../../../lib/runtime/log-keys.ts";
 import type { Carry } from "./exchange.ts";
 import type { Progress } from "./progress.ts";
 import type { Member } from "./standing.ts";
-import type { Behind } from "./witnessed-log.ts";
+import { type Behind, provenSize } from "./witnessed-log.ts";
 
 /** Longer than a witness in reach takes, ms; the others are compared with as they come. */
 const BOUND_MS = 2000;
@@ -16,21 +16,23 @@ const BOUND_MS = 2000;
  * checkpoint of the empty log, which contradicts no history, with an old size of 0: whoever has cosigned more answers
  * 409 and the size (C2SP tlog-witness). Resolves after 2 seconds at the latest.
  *
- * @returns who has seen more than there is.
+ * @returns who has seen more than there is, and shows a checkpoint of the log that proves it. One that only says so is
+ *   left to be asked like the others.
  */
 export async function compareWithWitnesses(o: {
   size: number;
-  logKeys: Pick<LogKeys, "origin" | "privateKeys">;
+  logKeys: Pick<LogKeys, "origin" | "privateKeys" | "known">;
   witnesses: readonly { member: Member; carry: Carry; progress: Progress }[];
   after: After;
 }): Promise<Behind[]> {
-  const { origin, privateKeys } = o.logKeys;
+  const { origin, privateKeys, known } = o.logKeys;
   const checkpoint = signCheckpoint({ origin, size: 0, root: EMPTY_ROOT }, privateKeys());
   const request = formatAddCheckpoint({ old: 0, proof: [], checkpoint });
   const behind: Behind[] = [];
   const ask = async ({ member, carry, progress }: (typeof o.witnesses)[number]) => {
-    const size = await sizeOf(carry, request);
-    if (size === null) return;
+    const said = await seenBy(() => carry(request, origin));
+    if (said === null) return;
+    const size = Math.max(provenSize(said.note, known()), Math.min(said.size, o.size));
     progress.learned(size);
     if (size > o.size) behind.push({ book: "audit", size, by: member.name });
   };
@@ -42,11 +44,10 @@ export async function compareWithWitnesses(o: {
 }
 
 /** Null for one that is away, or has cosigned nothing of this log. */
-async function sizeOf(carry: Carry, request: string): Promise<number | null> {
+async function seenBy(ask: () => ReturnType<Carry>): Promise<{ size: number; note: string | null } | null> {
   try {
-    const { status, body } = await carry(request);
-    const size = status === 409 ? /^([1-9]\d{0,15})\n?$/.exec(body)?.[1] : undefined;
-    return size === undefined || !Number.isSafeInteger(Number(size)) ? null : Number(size);
+    const answer = await ask();
+    return answer?.status === 409 && answer.size > 0 ? answer : null;
   } catch {
     return null;
   }

@@ -27,6 +27,8 @@ type Kept = z.infer<typeof Kept>;
 export interface Progress {
   /** Null while nothing is known. */
   size(): number | null;
+  /** The size that it cosigned last for us: of its own word alone it has vouched for nothing. */
+  cosignedSize(): number | null;
   /** The checkpoint that it cosigned last for us, as the log signed it; null where only its size is known. */
   note(): string | null;
   /** When it cosigned last, ms since 1970; null for never. */
@@ -58,6 +60,7 @@ export function openProgress(o: {
 
   return {
     size: () => kept.size,
+    cosignedSize: () => (kept.note === null ? null : kept.size),
     note: () => kept.note,
     at: () => kept.at,
     error: () => kept.error,

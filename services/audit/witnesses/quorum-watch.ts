@@ -20,7 +20,7 @@ export interface QuorumWatch {
 export function createQuorumWatch(o: {
   quorum: () => Pick<Quorum, "counting" | "threshold">;
   latest: () => Checkpoint | null;
-  progress: (witness: string) => Pick<Progress, "size" | "at"> | null;
+  progress: (witness: string) => Pick<Progress, "cosignedSize" | "at"> | null;
   now: () => number;
 }): QuorumWatch {
   let unmetSince: number | null = null;
@@ -30,7 +30,7 @@ export function createQuorumWatch(o: {
     return o.quorum().counting.filter(({ name }) => {
       const known = o.progress(name);
       const at = known?.at() ?? null;
-      return (known?.size() ?? -1) >= size && at !== null && o.now() - at < FRESH_MS;
+      return (known?.cosignedSize() ?? -1) >= size && at !== null && o.now() - at < FRESH_MS;
     }).length;
   }
 

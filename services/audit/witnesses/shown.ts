@@ -8,6 +8,7 @@ import type { Witnesses } from "./witnesses.ts";
 const ALARMS: Readonly<Record<TroubleType, string>> = {
   "witness.quorum-degraded": "quorum-degraded",
   "witness.conflict": "witness-conflict",
+  "witness.unproven": "witness-unproven",
   "witness.log-behind": "log-behind-witnesses",
   "witness.refused": "witness-refused",
 };

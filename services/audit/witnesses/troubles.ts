@@ -10,6 +10,7 @@ import type { Told } from "./membership.ts";
 /** Event with which a trouble begins, and the one that ends it. */
 export const TROUBLES = {
   "witness.refused": "witness.refusal-ended",
+  "witness.unproven": "witness.unproven-ended",
   "witness.conflict": "witness.conflict-ended",
   "witness.quorum-degraded": "witness.quorum-restored",
   "witness.log-behind": "witness.log-caught-up",

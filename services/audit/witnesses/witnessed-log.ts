@@ -1,5 +1,5 @@
 import type { BookName } from "../../../lib/contracts/names.ts";
-import type { Checkpoint } from "../../../lib/ledger/checkpoint.ts";
+import { type Checkpoint, parseCheckpoint, signedBy } from "../../../lib/ledger/checkpoint.ts";
 import { formatNote, type VerifierKey } from "../../../lib/ledger/signed-note.ts";
 
 /** Somebody has seen more of a log than it has: `by` says who, `size` how many records. */
@@ -32,4 +32,19 @@ export interface WitnessedLog {
 /** A checkpoint as its log signed it, without what others added. */
 export function asSigned({ head, note }: Checkpoint): string {
   return formatNote({ ...note, signatures: note.signatures.filter(({ name }) => name === head.origin) });
+}
+
+/**
+ * How many records a note proves that a log has had: those of its checkpoint, where one of the log's keys has signed it.
+ *
+ * @returns 0 for what proves nothing.
+ */
+export function provenSize(note: string | null, logKeys: readonly VerifierKey[]): number {
+  if (note === null) return 0;
+  try {
+    const checkpoint = parseCheckpoint(note);
+    return signedBy(checkpoint, logKeys).length === 0 ? 0 : checkpoint.head.size;
+  } catch {
+    return 0;
+  }
 }

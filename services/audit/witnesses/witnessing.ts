@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { BookName } from "../../../lib/contracts/names.ts";
 import type { QuorumRule } from "../../../lib/contracts/quorum.ts";
-import { parseCheckpoint, signedBy } from "../../../lib/ledger/checkpoint.ts";
 import type { VerifierKey } from "../../../lib/ledger/signed-note.ts";
 import type { CheckpointPublisher } from "../../../lib/messaging/checkpoint-publisher.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
@@ -29,7 +28,7 @@ import { createTroubleLog, type TroubleLog } from "./trouble-log.ts";
 import { type TrustPolicy, trustPolicyOf } from "./trust-policy.ts";
 import { openWitnessView } from "./view.ts";
 import { createWitnessHandlers, type WitnessHandlers } from "./witness-handlers.ts";
-import type { Behind, WitnessedLog } from "./witnessed-log.ts";
+import { type Behind, provenSize, type WitnessedLog } from "./witnessed-log.ts";
 import { createWitnesses, type Witnesses } from "./witnesses.ts";
 
 /** How a plant has its books witnessed. */
@@ -132,7 +131,7 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
       { by: "its own last checkpoint", note: o.checkpoints.latest()?.note ?? null },
       { by: "the hub's retained checkpoint", note: told.checkpoint("audit") },
     ].flatMap(({ by, note }): Behind[] => {
-      const known = note === null ? 0 : signedSize(note, o.logKeys.known());
+      const known = provenSize(note, o.logKeys.known());
       return known > size ? [{ book: "audit", size: known, by }] : [];
     });
     const { members } = admissions.quorum();
@@ -174,14 +173,4 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
       await troubles.settle();
     },
   };
-}
-
-/** How many records a checkpoint tells of; 0 for one that no key of the log has signed. */
-function signedSize(note: string, logKeys: readonly VerifierKey[]): number {
-  try {
-    const checkpoint = parseCheckpoint(note);
-    return signedBy(checkpoint, logKeys).length === 0 ? 0 : checkpoint.head.size;
-  } catch {
-    return 0;
-  }
 }

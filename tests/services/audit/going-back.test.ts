@@ -2,7 +2,7 @@ import { v7 } from "uuid";
 import { describe, expect, it, vi } from "vitest";
 import { topics } from "../../../lib/contracts/topics.ts";
 import { parseCheckpoint } from "../../../lib/ledger/checkpoint.ts";
-import { openWitnessedPlant, reason, WAIT } from "../../support/witnessed-plant.ts";
+import { hostOf, openWitnessedPlant, reason, WAIT } from "../../support/witnessed-plant.ts";
 
 /* Both books on a real hub, put back to an older state or gone on with another history. */
 
@@ -57,6 +57,35 @@ describe("a book that is not what its witnesses have seen", () => {
     await hub.addMachine("press-09");
     await vi.waitFor(() => expect(audit.witnessing.troubles.open("witness.log-behind")).toHaveLength(1), WAIT);
     expect((await admin.call("audit", "book-checkpoint", {})).note).toBe(signed);
+  });
+
+  it("goes on though a witness says that it has seen more, and puts on record who cannot prove it", async () => {
+    const { hub, running, begin, witness, rowsOf, cosigners } = await openWitnessedPlant();
+    await begin();
+    const [honest, liar] = [await witness("ipc-01", hostOf(1)), await witness("ipc-02", hostOf(2))];
+    for (const one of [honest, liar]) {
+      await one.online(true);
+      await one.offer();
+    }
+    await vi.waitFor(async () => expect(await cosigners("audit", [honest.key, liar.key])).toBe(2), WAIT);
+    liar.lie({ status: 409, size: 9_999, note: liar.note("audit") });
+    await hub.addMachine("press-01");
+    await vi.waitFor(async () => expect(await rowsOf("witness.unproven")).toHaveLength(1), WAIT);
+    const [{ record } = { record: null }] = await rowsOf("witness.unproven");
+    expect(record?.event).toMatchObject({ obj: { kind: "witness", key: "ipc-02" }, payload: { book: "audit" } });
+    expect(running.audit?.checks["book"]?.()).toBe(true);
+
+    await running.close();
+    const audit = await begin();
+    expect(audit.checks["book"]?.()).toBe(true);
+    await hub.addMachine("press-02");
+    await vi.waitFor(async () => expect(await rowsOf("machine.added")).toHaveLength(4), WAIT);
+    const { size } = audit.book.head();
+    await vi.waitFor(() => expect(honest.size("audit")).toBeGreaterThanOrEqual(size), WAIT);
+    expect(audit.witnessing.troubles.open().map(({ type }) => type)).toEqual(["witness.unproven"]);
+    liar.lie(null);
+    await liar.online(true);
+    await vi.waitFor(async () => expect(await rowsOf("witness.unproven-ended")).toHaveLength(1), WAIT);
   });
 
   it("tells both notes of a contradiction: the one that a witness cosigned, and the one that it was asked for", async () => {

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { v7 } from "uuid";
 import { describe, expect, it, vi } from "vitest";
+import { witnessAnswerBody } from "../../../lib/contracts/witness.ts";
 import { parseCheckpoint } from "../../../lib/ledger/checkpoint.ts";
 import { judgeCheckpoint, parsePolicy } from "../../../lib/ledger/policy.ts";
 import { formatVerifierKey } from "../../../lib/ledger/signed-note.ts";
@@ -89,8 +90,8 @@ describe("the witnesses of both books", () => {
     const paths: string[] = [];
     const serve = async (request: IncomingMessage, response: ServerResponse) => {
       paths.push(`${request.method} ${request.url}`);
-      const { status, body } = refusing ? { status: 403, body: "no\n" } : office.answer(await text(request));
-      response.writeHead(status).end(body);
+      const said = refusing ? { status: 403 as const, why: "no" } : office.answer(await text(request));
+      response.writeHead(said.status).end(witnessAnswerBody(said));
     };
     const server = createServer((request, response) => void serve(request, response));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

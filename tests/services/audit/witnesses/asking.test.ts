@@ -4,11 +4,13 @@ import { parseAddCheckpoint } from "../../../../lib/ledger/add-checkpoint.ts";
 import { type Checkpoint, parseCheckpoint, signCheckpoint } from "../../../../lib/ledger/checkpoint.ts";
 import { leafHash } from "../../../../lib/ledger/hash.ts";
 import { appendLeaf, consistencyPath, EMPTY_RANGE, rootOf } from "../../../../lib/ledger/tree.ts";
+import { createKey } from "../../../../lib/runtime/keys.ts";
 import type { After } from "../../../../lib/messaging/timing.ts";
 import { Store } from "../../../../lib/storage/store.ts";
 import { type Asker, HEARTBEAT_MS, startAsker } from "../../../../services/audit/witnesses/asker.ts";
 import type { Carry, Outcome } from "../../../../services/audit/witnesses/exchange.ts";
 import { openProgress } from "../../../../services/audit/witnesses/progress.ts";
+import { createQuorumWatch } from "../../../../services/audit/witnesses/quorum-watch.ts";
 import type { WitnessedLog } from "../../../../services/audit/witnesses/witnessed-log.ts";
 import { logKeysOf } from "../../../support/log-keys.ts";
 import { SILENT } from "../../../support/silent.ts";
@@ -19,6 +21,8 @@ import { witnessOf } from "../../../support/witness.ts";
 
 const PLANT = "plant-test";
 const keys = logKeysOf(`${PLANT}/audit`);
+const OTHERS = logKeysOf(`${PLANT}/production`);
+const STRANGE = createKey().privateKey;
 
 /** A log that grows as it is told; `salt` makes its history another. */
 function logOf(salt = ""): WitnessedLog & { grow(by: number): void; shrink(to: number): void } {
@@ -103,7 +107,7 @@ async function ask(log: WitnessedLog, carry: Carry, o: { key?: ReturnType<typeof
 function honest(name = "w") {
   const core = witnessOf(name, PLANT);
   const olds: number[] = [];
-  const carry: Carry = async (request) => {
+  const carry = async (request: string) => {
     olds.push(parseAddCheckpoint(request).old);
     return core.answer(request);
   };
@@ -215,12 +219,67 @@ describe("asking a witness", () => {
   });
 
   it.each([
+    ["nothing", async () => null],
+    ["what is no note", async () => "hello"],
+    ["a checkpoint that it cosigned alone", async () => note(999, { ...keys, privateKeys: () => [STRANGE] })],
+    ["one of another log", async () => note(999, OTHERS)],
+    ["one over no more than there is", async () => note(3)],
+    ["one whose size was changed", async () => note(999).replace("\n999\n", "\n9999\n")],
+  ])("believes nobody who says to have seen more than there is and shows %s", async (_what, shown) => {
+    const log = logOf();
+    const { core, carry, olds } = honest();
+    log.grow(3);
+    let lies = true;
+    const lying: Carry = async (request) => (lies ? { status: 409, size: 999, note: await shown() } : carry(request));
+    const { asker, outcome, outcomes, progress, clock } = await ask(log, lying, { key: core.key });
+    expect(await outcome(0)).toEqual({ kind: "unproven", size: 999 });
+    expect(progress.size()).toBeNull();
+    await clock.next();
+    lies = false;
+    clock.fire();
+    expect(await outcome(1)).toMatchObject({ kind: "cosigned" });
+    expect([outcomes.value.length, ...olds]).toEqual([2, 0]);
+    await asker.stop();
+  });
+
+  it("takes as many records for seen as a checkpoint of the log proves, whatever is said", async () => {
+    const log = logOf();
+    log.grow(3);
+    const { asker, outcome, progress } = await ask(log, async () => ({ status: 409, size: 999, note: note(5) }));
+    expect(await outcome(0)).toEqual({ kind: "ahead", size: 5 });
+    expect(progress.size()).toBe(5);
+    expect(progress.cosignedSize()).toBeNull();
+    await asker.stop();
+  });
+
+  it("does not count to a quorum what a witness only says that it has seen", async () => {
+    const log = logOf();
+    const { core, carry } = honest();
+    log.grow(3);
+    const { asker, outcome, progress, time } = await ask(log, carry, { key: core.key });
+    await outcome(0);
+    const member = { name: "w", key: core.key, url: null, host: null, standing: "counts" as const };
+    const watched = createQuorumWatch({
+      quorum: () => ({ counting: [member], threshold: 1 }),
+      latest: log.latest,
+      progress: () => progress,
+      now: () => time.now,
+    });
+    expect(watched.cosigned()).toBe(1);
+    log.grow(2);
+    progress.learned(5);
+    expect(watched.cosigned()).toBe(0);
+    await asker.stop();
+  });
+
+  it.each([
     ["a cosignature by another key", async (request: string) => witnessOf("w", PLANT).answer(request), "refused"],
     ["a cosignature of another checkpoint", cosignatureOfAnother(), "refused"],
-    ["no cosignature", async () => ({ status: 200, body: "yes\n" }), "refused"],
-    ["a size that is none", async () => ({ status: 409, body: "many\n" }), "refused"],
-    ["403", async () => ({ status: 403, body: "who are you?\n" }), "refused"],
-    ["503", async () => ({ status: 503, body: "too much waits\n" }), "away"],
+    ["no cosignature", async () => ({ status: 200 as const, signatures: "yes\n" }), "refused"],
+    ["what is no answer", async () => null, "refused"],
+    ["403", async () => ({ status: 403 as const, why: "who are you?" }), "refused"],
+    ["429", async () => ({ status: 429 as const, why: "too often" }), "away"],
+    ["503", async () => ({ status: 503 as const, why: "too much waits" }), "away"],
     ["another size each time", countingUp(), "away"],
   ])("does not take %s", async (_what, carry, kind) => {
     const log = logOf();
@@ -232,6 +291,11 @@ describe("asking a witness", () => {
     await asker.stop();
   });
 });
+
+/** A checkpoint over so many records, signed by the log unless by another. */
+function note(size: number, { origin, privateKeys } = keys): string {
+  return signCheckpoint({ origin, size, root: Buffer.alloc(32, 7) }, privateKeys());
+}
 
 function cosignatureOfAnother(): Carry {
   const log = logOf("another ");
@@ -245,5 +309,5 @@ function cosignatureOfAnother(): Carry {
 
 function countingUp(): Carry {
   let size = 0;
-  return async () => ({ status: 409, body: `${(size += 1)}\n` });
+  return async () => ({ status: 409, size: (size += 1), note: null });
 }
