@@ -17,7 +17,7 @@ async function ask(says: Record<string, Said>) {
     response.writeHead(status, location === undefined ? {} : { location }).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => void server.closeAllConnections());
+  onTestFinished(() => server.closeAllConnections());
   onTestFinished(() => void server.close());
   const link = { subscribe: async () => undefined } as unknown as Link;
   const carriers = await openCarriers({ link, newId: () => "id", after, timeoutMs: 2000 });
