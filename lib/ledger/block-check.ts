@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { HASH_LENGTH } from "./hash.ts";
+import { isKept, TILE_HEIGHT, TILE_WIDTH } from "./tiles.ts";
 import { RecordForms, type RecordParts } from "./record-forms.ts";
 import type { SoundBlock } from "./walk.ts";
 
@@ -24,7 +25,7 @@ export class BlockCheck {
   #last = "";
   #level = 0;
   #inLevel = 0;
-  #storedInLevel = 0;
+  #taken = 0;
   readonly #peaks: { level: number; hash: Buffer }[] = [];
 
   /** @param capacity - the most records that a block has; an even number. */
@@ -39,7 +40,7 @@ export class BlockCheck {
     this.#first = first;
     this.#count = 0;
     this.#level = 0;
-    this.#storedInLevel = 0;
+    this.#taken = 0;
     this.#peaks.length = 0;
   }
 
@@ -57,34 +58,49 @@ export class BlockCheck {
     return parts;
   }
 
-  /** Stored nodes that are whole with the records so far, at the level that is compared now; 0 when there are no more. */
-  get nodesDue(): number {
-    return this.#inLevel;
+  get records(): number {
+    return this.#count;
   }
 
-  get level(): number {
-    return this.#level;
+  /**
+   * The tiles that have the nodes of the kept level that is compared now, as far as the block's records make nodes whole:
+   * number `first` to `end` - 1 of tile level `level`. Null when there are no more.
+   */
+  get tilesDue(): { level: number; first: number; end: number } | null {
+    if (this.#inLevel === 0) return null;
+    const index = this.#first / 2 ** this.#level;
+    const end = Math.ceil((index + this.#inLevel) / TILE_WIDTH);
+    return { level: this.#level / TILE_HEIGHT, first: Math.floor(index / TILE_WIDTH), end };
   }
 
-  /** Takes the next stored node of this level. */
-  addNode(stored: Uint8Array): boolean {
-    if (stored.length !== HASH_LENGTH || this.#storedInLevel >= this.#inLevel) return false;
-    this.#stored.putBytes(this.#storedInLevel, stored);
-    this.#storedInLevel += 1;
+  /** Takes the next stored tile of this level. A larger block may have its end, and a book that grows more hashes. */
+  addTile(tile: Uint8Array): boolean {
+    const from = this.#taken === 0 ? (this.#first / 2 ** this.#level) % TILE_WIDTH : 0;
+    const count = Math.min(TILE_WIDTH - from, this.#inLevel - this.#taken);
+    if (tile.length % HASH_LENGTH !== 0 || tile.length < (from + count) * HASH_LENGTH) return false;
+    for (let at = from; at < from + count; at += 1) {
+      this.#stored.putBytes(this.#taken, tile.subarray(at * HASH_LENGTH, (at + 1) * HASH_LENGTH));
+      this.#taken += 1;
+    }
     return true;
   }
 
-  /** Compares a level of the tree with the stored one, and goes up to the next. False when they are not the same. */
+  /** Compares a level of the tree with its tiles, and goes up to the next that is kept. False when they are not the same. */
   closeLevel(): boolean {
+    if (this.#taken !== this.#inLevel || !this.#computed.equals(this.#stored, this.#inLevel)) return false;
+    do this.#goUp();
+    while (!isKept(this.#level) && this.#inLevel > 0);
+    this.#taken = 0;
+    return true;
+  }
+
+  #goUp(): void {
     const count = this.#inLevel;
-    if (this.#storedInLevel !== count || !this.#computed.equals(this.#stored, count)) return false;
     if (count % 2 === 1) this.#peaks.unshift({ level: this.#level, hash: this.#computed.at(count - 1) });
     for (let pair = 0; pair < count >> 1; pair += 1) this.#above.putText(pair, this.#computed.hashOf(pair));
     [this.#computed, this.#above] = [this.#above, this.#computed];
     this.#level += 1;
     this.#inLevel = count >> 1;
-    this.#storedInLevel = 0;
-    return true;
   }
 
   /** The block, once records and levels have been compared. */

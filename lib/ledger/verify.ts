@@ -1,7 +1,9 @@
 import { Findings, hex, type Place, recordAt } from "./findings.ts";
+import { EMPTY_ROOT } from "./hash.ts";
 import type { HeadNote } from "./head-note.ts";
 import type { CheckedSignatures } from "./signature-check.ts";
-import { type KnownRoot, type StoredBook, Walk } from "./walk.ts";
+import { rootOf } from "./tree.ts";
+import { type KnownRoot, type StoredBook, Walk, type WalkInput } from "./walk.ts";
 
 export type { Finding, Place } from "./findings.ts";
 export type { StoredBook } from "./walk.ts";
@@ -9,7 +11,7 @@ export type { StoredBook } from "./walk.ts";
 export type VerifyInput = {
   stored: StoredBook;
   /** The store's own idea of its head. */
-  head: { size: number; tip: Uint8Array | null; root: Uint8Array };
+  head: WalkInput["head"];
   /** One more than the highest record number that the store has. */
   reach: number;
   /** The head note; null where there is none to compare with, `missing` or `unreadable` where there should be one. */
@@ -92,8 +94,9 @@ function reportEnd({ head, note, reach, known = [] }: VerifyInput, walk: Walk, f
         `${size} records`,
       );
   }
-  if (walk.isRootKnown && head.size === size && !walk.root.equals(head.root)) {
-    findings.report(Math.max(0, size - 1), "index", { at: "head" }, hex(walk.root), hex(head.root));
+  const headRoot = head.range === null ? EMPTY_ROOT : rootOf(head.range);
+  if (walk.isRootKnown && head.size === size && !walk.root.equals(headRoot)) {
+    findings.report(Math.max(0, size - 1), "index", { at: "head" }, hex(walk.root), hex(headRoot));
   }
 }
 

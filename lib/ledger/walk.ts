@@ -1,14 +1,25 @@
 import { attempt, type FindingKind, type Findings, hex, type Place, recordAt } from "./findings.ts";
-import { leafHash, nodeHash } from "./hash.ts";
+import { HASH_LENGTH, leafHash } from "./hash.ts";
 import { NO_PREVIOUS } from "./record.ts";
 import { RecordForms } from "./record-forms.ts";
 import { SignatureCheck, SignerKeys } from "./signature-check.ts";
-import { growRange, type Range, rangeOf, rootOf } from "./tree.ts";
+import {
+  foldedIn,
+  hashIn,
+  isKept,
+  nodesIn,
+  TILE_HEIGHT,
+  TILE_WIDTH,
+  tileOf,
+  type TilePlace,
+  type TileReader,
+} from "./tiles.ts";
+import { growRange, type NodeReader, type Range, rangeOf, rootOf, subtreesOf } from "./tree.ts";
 
 /** What lies in the store. A reader that fails on one place says so by throwing; that place counts as unreadable. */
 export type StoredBook = {
   record(seq: number): Uint8Array | undefined;
-  node(level: number, index: number): Uint8Array | undefined;
+  tile: TileReader;
   seqOf(id: string): number | undefined;
 };
 
@@ -18,7 +29,7 @@ export type KnownRoot = { size: number; root: Uint8Array; place: Place };
 export type WalkInput = {
   stored: StoredBook;
   /** The store's own idea of its head. */
-  head: { size: number; tip: Uint8Array | null };
+  head: { size: number; tip: Uint8Array | null; range: Range | null };
   /** One more than the highest record number that the store has. */
   reach: number;
   known: readonly KnownRoot[];
@@ -65,6 +76,8 @@ export class Walk {
   #previous: Buffer | null = null;
   #range: Range;
   #rangeKnown = true;
+  /** The last tile of which a hash was missing. */
+  #lost: TilePlace | null = null;
 
   /** @param from - the first record to be walked; what lies before it is taken from the tree as it is. */
   constructor(input: WalkInput, from = 0) {
@@ -111,31 +124,35 @@ export class Walk {
   }
 
   #beginWithin(from: number): void {
-    const { stored } = this.#input;
-    const range = attempt(() => rangeOf(from, (level, index) => this.#nodeOrReport(level, index)));
+    const range = attempt(() => rangeOf(from, this.#nodesOrReport()));
     if (range.value === null) this.#rangeKnown = false;
     else this.#range = range.value;
-    const previous = attempt(() => stored.node(0, from - 1)).value;
-    this.#previous = previous === null ? null : Buffer.from(previous);
+    this.#previous = this.#stored(0, from - 1);
   }
 
-  #nodeOrReport(level: number, index: number): Buffer {
-    const node = attempt(() => this.#input.stored.node(level, index)).value;
-    if (node !== null) return Buffer.from(node);
-    this.#report(index * 2 ** level, "index", { at: "node", level, index }, "a hash", "nothing");
-    throw new RangeError("a node is missing");
+  /** A node of a kept level; null where there is none, or it cannot be read. */
+  #stored(level: number, index: number): Buffer | null {
+    const place = tileOf(level, index);
+    return attempt(() => hashIn(this.#input.stored.tile(place.level, place.index), place.at)).value;
+  }
+
+  #nodesOrReport(): NodeReader {
+    const read: TileReader = (level, index) => attempt(() => this.#input.stored.tile(level, index)).value ?? undefined;
+    return nodesIn(read, (level, index) => {
+      this.#report(index * 2 ** level, "index", { at: "node", level, index }, "a hash", "nothing");
+      return new RangeError("a node is missing");
+    });
   }
 
   #read(seq: number): Row {
     const { stored } = this.#input;
-    const node = attempt(() => stored.node(0, seq));
     const bytes = attempt(() => stored.record(seq));
     const own = bytes.value === null ? null : leafHash(bytes.value);
     const opened = bytes.value === null ? null : attempt(() => this.#forms.open(bytes.value as Uint8Array));
     return {
       seq,
       own,
-      node: node.value === null ? null : Buffer.from(node.value),
+      node: this.#stored(0, seq),
       record: opened?.value ?? null,
       fault: bytes.fault ?? opened?.fault ?? "nothing",
     };
@@ -144,7 +161,7 @@ export class Walk {
   /** Decides what the leaf of a row is, names what disagrees with it and takes the leaf into the tree. */
   #judge(row: Row, next: Row | null): void {
     const claimed = this.#claimOn(row, next);
-    const leaf = row.own === null ? this.#judgeMissing(row, claimed) : this.#judgePresent(row, row.own, claimed, next);
+    const leaf = row.own === null ? this.#judgeMissing(row, claimed) : this.#judgePresent(row, row.own, claimed);
     if (row.own !== null && leaf !== null && row.own.equals(leaf)) this.#inspect(row);
     if (leaf === null) this.#rangeKnown = false;
     else this.#growBy(0, leaf);
@@ -155,7 +172,7 @@ export class Walk {
   #claimOn(row: Row, next: Row | null): Buffer | null {
     const { head } = this.#input;
     if (next === null) return row.seq + 1 === head.size && head.tip !== null ? Buffer.from(head.tip) : null;
-    const isTrusted = next.record !== null && next.own !== null && next.node !== null && next.own.equals(next.node);
+    const isTrusted = next.record !== null && next.own !== null && (next.node?.equals(next.own) ?? true);
     return isTrusted ? Buffer.from(next.record?.prev ?? "", "hex") : null;
   }
 
@@ -163,15 +180,18 @@ export class Walk {
     if (row.seq < this.#input.reach) {
       this.#report(row.seq, "missing", recordAt(row.seq), hex(row.node ?? claimed), row.fault);
     }
-    return row.node ?? claimed;
+    if (row.node === null || claimed === null || row.node.equals(claimed)) return row.node ?? claimed;
+    if (!this.#treeBacks(row.seq, claimed)) return row.node;
+    this.#reportNode(0, row.seq, claimed, row.node);
+    return claimed;
   }
 
-  #judgePresent(row: Row, own: Buffer, claimed: Buffer | null, next: Row | null): Buffer {
+  #judgePresent(row: Row, own: Buffer, claimed: Buffer | null): Buffer {
     const { seq, node } = row;
     const fitsClaim = claimed?.equals(own) ?? false;
     if (node?.equals(own)) {
       if (claimed === null || fitsClaim) return own;
-      if (!this.#parentBacks(seq, claimed, next)) {
+      if (!this.#treeBacks(seq, claimed)) {
         this.#reportBrokenChain(seq, own, claimed);
         return own;
       }
@@ -188,7 +208,7 @@ export class Walk {
   /** Bytes that are whole, but those of another place, were moved; others were altered. */
   #reportOtherBytes({ seq, record }: Row, own: Buffer, expected: Buffer): void {
     const claims = record?.seq ?? seq;
-    const home = claims === seq ? null : attempt(() => this.#input.stored.node(0, claims)).value;
+    const home = claims === seq ? null : this.#stored(0, claims);
     if (home !== null && own.equals(home)) {
       this.#report(seq, "reordered", recordAt(seq), `record ${seq}`, `record ${claims}`);
     } else {
@@ -196,13 +216,29 @@ export class Walk {
     }
   }
 
-  /** Whether the node above a leaf was made from what the next record says of it: then record and leaf were both changed. */
-  #parentBacks(seq: number, claimed: Buffer, next: Row | null): boolean {
-    const parent = attempt(() => this.#input.stored.node(1, Math.floor(seq / 2))).value;
-    const isLeft = seq % 2 === 0;
-    const sibling = isLeft ? (next?.own ?? null) : this.#previous;
-    if (parent === null || sibling === null) return false;
-    return (isLeft ? nodeHash(claimed, sibling) : nodeHash(sibling, claimed)).equals(parent);
+  /** Whether what is above a leaf was made from what the next record says of it: then record and leaf were both changed. */
+  #treeBacks(seq: number, claimed: Buffer): boolean {
+    const above = this.#aboveLeaf(seq);
+    const place = tileOf(0, seq);
+    const tile = attempt(() => this.#input.stored.tile(place.level, place.index)).value;
+    if (above === null || hashIn(tile ?? undefined, place.at) === undefined) return false;
+    const asClaimed = Buffer.from(tile as Uint8Array);
+    asClaimed.set(claimed, place.at * HASH_LENGTH);
+    return foldedIn(asClaimed, above.first % TILE_WIDTH, above.level)?.equals(above.hash) ?? false;
+  }
+
+  /** The root that is kept of the leaves around one: in the tiles above, or by the head where its tile is not whole. */
+  #aboveLeaf(seq: number): { first: number; level: number; hash: Buffer } | null {
+    const { range } = this.#input.head;
+    const first = seq - (seq % TILE_WIDTH);
+    if (range === null || first + TILE_WIDTH <= range.size) {
+      const hash = this.#stored(TILE_HEIGHT, first / TILE_WIDTH);
+      return hash === null ? null : { first, level: TILE_HEIGHT, hash };
+    }
+    const peaks = subtreesOf(0, range.size).map(({ level, index }, at) => {
+      return { first: index * 2 ** level, level, hash: range.hashes[at] as Buffer };
+    });
+    return peaks.find((peak) => peak.first <= seq && seq < peak.first + 2 ** peak.level) ?? null;
   }
 
   #reportBrokenChain(seq: number, own: Buffer, claimed: Buffer): void {
@@ -243,7 +279,8 @@ export class Walk {
     const { range, completed } = growRange(this.#range, level, hash);
     this.#range = range;
     for (const node of completed.slice(1)) {
-      const found = attempt(() => this.#input.stored.node(node.level, node.index)).value;
+      if (!isKept(node.level)) continue;
+      const found = this.#stored(node.level, node.index);
       if (found === null || !node.hash.equals(found)) this.#reportNode(node.level, node.index, node.hash, found);
     }
     this.#compareKnown();
@@ -257,8 +294,9 @@ export class Walk {
   #compareKnownWithin({ first, count }: SoundBlock): void {
     for (const known of this.#input.known) {
       if (!this.#rangeKnown || known.size <= first || known.size >= first + count) continue;
+      const node = this.#nodesOrReport();
       const part = attempt(() =>
-        rangeOf(known.size - first, (level, index) => this.#nodeOrReport(level, first / 2 ** level + index)),
+        rangeOf(known.size - first, (level, index) => node(level, first / 2 ** level + index)),
       ).value;
       if (part !== null) this.#compareRoot(known, rootOf({ ...part, hashes: [...this.#range.hashes, ...part.hashes] }));
     }
@@ -270,8 +308,11 @@ export class Walk {
     }
   }
 
-  /** A node stands for the records below it; it is named at the first of them. */
+  /** A node stands for the records below it; it is named at the first of them. A tile that is gone is named once. */
   #reportNode(level: number, index: number, expected: Uint8Array, found: Uint8Array | null): void {
+    const place = tileOf(level, index);
+    if (found === null && this.#lost?.level === place.level && this.#lost.index === place.index) return;
+    if (found === null) this.#lost = place;
     this.#report(index * 2 ** level, "index", { at: "node", level, index }, hex(expected), hex(found));
   }
 

@@ -8,6 +8,7 @@ import { decodeHead, type HeadState } from "./head-state.ts";
 import { CHECKPOINTS, HEAD_KEY, keys, readU64, RECORDS } from "./keys.ts";
 import type { ReadNote } from "./note-file.ts";
 import type { Store } from "./store.ts";
+import { storedNodes } from "./stored-tiles.ts";
 
 /**
  * The check at opening: whether the head, the last record and the head note tell one story. Cheap on purpose; what
@@ -105,13 +106,8 @@ function findFork(store: Store, head: HeadState, said: { size: number; root: Buf
 
 function rootAt(store: Store, size: number): Buffer | null {
   try {
-    return rootOf(rangeOf(size, (level, index) => mustHave(store.getNow(keys.node(level, index)))));
+    return rootOf(rangeOf(size, storedNodes(store)));
   } catch {
     return null;
   }
-}
-
-function mustHave(node: Buffer | undefined): Buffer {
-  if (node === undefined) throw new RangeError("a node is missing");
-  return node;
 }

@@ -3,8 +3,6 @@ import { availableParallelism } from "node:os";
 import type { Damage, VerifyReport } from "../contracts/book.ts";
 import type { BookName } from "../contracts/names.ts";
 import { attempt } from "../ledger/findings.ts";
-import { EMPTY_ROOT } from "../ledger/hash.ts";
-import { rootOf } from "../ledger/tree.ts";
 import type { Finding, StoredBook, VerifyInput } from "../ledger/verify.ts";
 import type { KnownRoot } from "../ledger/walk.ts";
 import { reachOf } from "./book-damage.ts";
@@ -14,6 +12,7 @@ import { CHECKPOINTS, HEAD_KEY, isUuid, keys, readU64, u64, VERIFIED_KEY } from 
 import type { ReadNote } from "./note-file.ts";
 import { placeKey } from "./place-key.ts";
 import type { Store } from "./store.ts";
+import { storedTiles } from "./stored-tiles.ts";
 import { BLOCK_RECORDS } from "./verify-block.ts";
 import { verifyBook } from "./verify-book.ts";
 
@@ -78,7 +77,7 @@ async function inputOf(book: VerifiedBook, options: VerifyOptions): Promise<Veri
   const from = options.from === "last" ? (verified?.size ?? 0) : (options.from ?? 0);
   return {
     stored: storedBook(store),
-    head: { size, tip: state?.tip ?? null, root: state === null ? EMPTY_ROOT : rootOf(state.range) },
+    head: { size, tip: state?.tip ?? null, range: state?.range ?? null },
     // Where LevelDB cannot say how far the records go, each is asked for.
     reach: reach ?? size,
     note: typeof note === "object" && note !== null && note.origin !== origin ? "unreadable" : note,
@@ -91,7 +90,7 @@ async function inputOf(book: VerifiedBook, options: VerifyOptions): Promise<Veri
 function storedBook(store: Store): StoredBook {
   return {
     record: (seq) => store.getNow(keys.record(seq)),
-    node: (level, index) => store.getNow(keys.node(level, index)),
+    tile: storedTiles(store),
     seqOf: (id) => (isUuid(id) ? readSeq(store.getNow(keys.id(id))) : undefined),
   };
 }

@@ -4,7 +4,8 @@ import type { BookName } from "../contracts/names.ts";
 import { EMPTY_ROOT, leafHash } from "../ledger/hash.ts";
 import { verifyInclusion } from "../ledger/proof.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord, sealRecord } from "../ledger/record.ts";
-import { appendLeaf, consistencyPath, inclusionPath, rootOf } from "../ledger/tree.ts";
+import { grownTiles, hashIn, tileOf } from "../ledger/tiles.ts";
+import { appendLeaf, consistencyPath, inclusionPath, type NodeReader, rootOf } from "../ledger/tree.ts";
 import { findDamage } from "./book-damage.ts";
 import { runVerification, type VerifyOptions } from "./book-verification.ts";
 import type { LogSigner } from "./checkpoints.ts";
@@ -12,8 +13,8 @@ import { decodeHead, HEAD, type HeadState } from "./head-state.ts";
 import { KeptNote } from "./kept-note.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
 import { describeRepaired } from "./missing-records.ts";
-
 import type { Store, Tx } from "./store.ts";
+import { storedNodes } from "./stored-tiles.ts";
 
 export type AppendInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
 
@@ -99,7 +100,8 @@ export class Book {
     const sealed = sealRecord({ ...input, seq, prev: tip?.toString("hex") ?? NO_PREVIOUS }, eventText);
     const grown = appendLeaf(range, sealed.leaf);
     tx.put(keys.record(seq), sealed.bytes);
-    for (const node of grown.completed) tx.put(keys.node(node.level, node.index), node.hash);
+    const tiles = grownTiles(grown.completed, (level, index) => tx.get(keys.tile(level, index)));
+    for (const { level, index, bytes } of tiles) tx.put(keys.tile(level, index), bytes);
     tx.put(keys.id(id), u64(seq));
     tx.set(HEAD, { range: grown.range, tip: sealed.leaf });
     const booked = { seq, leaf: sealed.leaf.toString("hex") };
@@ -141,7 +143,7 @@ export class Book {
 
   /** Leaf hash of a record in hexadecimal, as the tree has it. */
   leafAt(seq: number, tx?: Tx): string | undefined {
-    return isSeq(seq) ? this.#get(keys.node(0, seq), tx)?.toString("hex") : undefined;
+    return this.#leafOf(seq, tx)?.toString("hex");
   }
 
   /** Size and root over everything that is on disk. */
@@ -195,7 +197,7 @@ export class Book {
       const message = `Proving record ${seq} of the book ${this.name} failed: the book has records 0 to ${head.size - 1}.`;
       throw new RastroError({ code: "unknown_record", message, field: "seq", given: String(seq) });
     }
-    const path = inclusionPath(seq, head.size, (level, index) => this.#node(level, index));
+    const path = inclusionPath(seq, head.size, this.#nodes());
     const [leaf, root] = [record.leaf, head.root].map((hash) => Buffer.from(hash, "hex")) as [Buffer, Buffer];
     if (!verifyInclusion({ seq, size: head.size, leaf, path, root }))
       throw this.#damaged(
@@ -216,9 +218,7 @@ export class Book {
       const message = `Proving from size ${first} to ${second} of the book ${this.name} failed: expected sizes up to ${size}, the smaller first.`;
       throw new RastroError({ code: "unknown_record", message, field: "second", given: `${first}, ${second}` });
     }
-    return consistencyPath(first, second, (level, index) => this.#node(level, index)).map((hash) =>
-      hash.toString("hex"),
-    );
+    return consistencyPath(first, second, this.#nodes()).map((hash) => hash.toString("hex"));
   }
 
   /** Writes the head note again, with the keys of now. On disk when it resolves. */
@@ -245,7 +245,7 @@ export class Book {
   #bytesAt(seq: number, tx?: Tx): Buffer | undefined {
     if (!isSeq(seq)) return undefined;
     const bytes = this.#get(keys.record(seq), tx);
-    const leaf = this.#get(keys.node(0, seq), tx);
+    const leaf = this.#leafOf(seq, tx);
     if (bytes === undefined && leaf === undefined) return undefined;
     if (bytes === undefined || leaf === undefined || !leafHash(bytes).equals(leaf)) {
       throw this.#damaged(
@@ -256,11 +256,16 @@ export class Book {
     return bytes;
   }
 
-  #node(level: number, index: number): Buffer {
-    const hash = this.#store.getNow(keys.node(level, index));
-    if (hash === undefined)
-      throw this.#damaged(`Proving from the book ${this.name}`, `node ${index} of level ${level} is missing`);
-    return hash;
+  #leafOf(seq: number, tx?: Tx): Buffer | undefined {
+    if (!isSeq(seq)) return undefined;
+    const { level, index, at } = tileOf(0, seq);
+    return hashIn(this.#get(keys.tile(level, index), tx), at);
+  }
+
+  #nodes(): NodeReader {
+    return storedNodes(this.#store, (level, index) =>
+      this.#damaged(`Proving from the book ${this.name}`, `node ${index} of level ${level} is missing`),
+    );
   }
 
   #headOnDisk(): HeadState {

@@ -3,10 +3,11 @@ import type { ExportItem, ExportPage } from "../contracts/export.ts";
 import type { BookName } from "../contracts/names.ts";
 import { leafHash } from "../ledger/hash.ts";
 import { type LedgerRecord, openRecord } from "../ledger/record.ts";
-import { subtreesOf } from "../ledger/tree.ts";
+import { type NodeReader, subtreesOf } from "../ledger/tree.ts";
 import { asksForNumbersOnly, fits, numbersOf, type ResolvedFilter } from "./export-filter.ts";
 import { keys } from "./keys.ts";
 import type { Store } from "./store.ts";
+import { storedNodes } from "./stored-tiles.ts";
 import type { ReadWords, Words } from "./words.ts";
 
 /**
@@ -19,6 +20,8 @@ const PAGE_BYTES = 100_000;
  * freed when V8 next collects everything, which with little garbage is seldom.
  */
 const READ_AT_ONCE = 64;
+/** Records of which the tiles are kept that were read for them, while records are counted. */
+const NODES_KEPT_FOR = 1024;
 /** How long a page is looked for among records that do not fit, ms: the caller sees that it goes on. */
 const PAGE_MS = 250;
 
@@ -35,14 +38,13 @@ export type ExportPages = {
 };
 
 type GapKind = "omitted" | "unreadable";
-type ReadHash = (level: number, index: number) => Buffer | undefined;
 
 export function createExportPages(o: {
   store: Pick<Store, "getMany" | "getNow">;
   book: BookName;
   now: () => number;
 }): ExportPages {
-  const hashOf: ReadHash = (level, index) => o.store.getNow(keys.node(level, index));
+  const nodes = () => storedNodes(o.store, (level, index) => missing(o.book, level, index));
 
   /** Every number of the range with the bytes that lie there, null where none do or they cannot be read. */
   async function* stored(from: number, to: number): AsyncGenerator<[number, Buffer | null]> {
@@ -73,12 +75,13 @@ export function createExportPages(o: {
   return {
     async page(filter, size, from, words) {
       const wanted = numbersOf(filter, size);
-      const draft = new Draft(o.book, hashOf, from);
+      const nodeAt = nodes();
+      const draft = new Draft(nodeAt, from);
       if (from < wanted.from) return draft.leaveOut(wanted.from);
       if (from >= wanted.to) return draft.leaveOut(size);
       const until = o.now() + PAGE_MS;
       for await (const [seq, bytes] of stored(from, wanted.to)) {
-        const judged = judge(filter, seq, bytes, hashOf);
+        const judged = judge(filter, seq, bytes, nodeAt);
         if (typeof judged === "string") draft.pass(judged);
         else if (!draft.take(bytes as Buffer, words === null ? NO_WORDS : await words(judged))) break;
         if (o.now() > until) break;
@@ -89,8 +92,10 @@ export function createExportPages(o: {
     async count(filter, size, onProgress) {
       const { from, to } = numbersOf(filter, size);
       let count = 0;
+      let nodeAt = nodes();
       for await (const [seq, bytes] of stored(from, to)) {
-        if (typeof judge(filter, seq, bytes, hashOf) === "object") count += 1;
+        if (seq % NODES_KEPT_FOR === 0) nodeAt = nodes();
+        if (typeof judge(filter, seq, bytes, nodeAt) === "object") count += 1;
         onProgress(seq + 1, size);
       }
       return count;
@@ -101,7 +106,7 @@ export function createExportPages(o: {
 const NO_WORDS = { who: null, text: null };
 
 /** Only what is exactly the record of the tree is handed out as one. */
-function judge(filter: ResolvedFilter, seq: number, bytes: Buffer | null, hashOf: ReadHash): LedgerRecord | GapKind {
+function judge(filter: ResolvedFilter, seq: number, bytes: Buffer | null, nodeAt: NodeReader): LedgerRecord | GapKind {
   if (bytes === null) return "unreadable";
   try {
     // To write the canonical form takes longer than to read JSON, and is needed of those that fit only.
@@ -109,7 +114,7 @@ function judge(filter: ResolvedFilter, seq: number, bytes: Buffer | null, hashOf
       return "omitted";
     }
     const record = openRecord(bytes);
-    return record.seq === seq && hashOf(0, seq)?.equals(leafHash(bytes)) ? record : "unreadable";
+    return record.seq === seq && nodeAt(0, seq).equals(leafHash(bytes)) ? record : "unreadable";
   } catch {
     return "unreadable";
   }
@@ -117,16 +122,14 @@ function judge(filter: ResolvedFilter, seq: number, bytes: Buffer | null, hashOf
 
 /** A page as it grows: records as they come, and what lies between them in as few gaps as there can be. */
 class Draft {
-  readonly #book: BookName;
-  readonly #hashOf: ReadHash;
+  readonly #nodeAt: NodeReader;
   readonly #items: ExportItem[] = [];
   #next: number;
   #gap: { kind: GapKind; from: number } | null = null;
   #bytes = 0;
 
-  constructor(book: BookName, hashOf: ReadHash, from: number) {
-    this.#book = book;
-    this.#hashOf = hashOf;
+  constructor(nodeAt: NodeReader, from: number) {
+    this.#nodeAt = nodeAt;
     this.#next = from;
   }
 
@@ -165,11 +168,7 @@ class Draft {
   #closeGap(): void {
     if (this.#gap === null) return;
     const { kind, from } = this.#gap;
-    const hashes = subtreesOf(from, this.#next).map(({ level, index }) => {
-      const hash = this.#hashOf(level, index);
-      if (hash === undefined) throw missing(this.#book, level, index);
-      return hash.toString("hex");
-    });
+    const hashes = subtreesOf(from, this.#next).map(({ level, index }) => this.#nodeAt(level, index).toString("hex"));
     this.#items.push({ gap: kind, from, to: this.#next, hashes });
     this.#gap = null;
   }

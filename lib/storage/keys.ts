@@ -3,7 +3,7 @@
  * order of keys is the order of numbers.
  *
  *   r <u64 seq>                 record, canonical bytes
- *   n <u8 level> <u64 index>    root of a perfect subtree, 32 bytes
+ *   n <u8 level> <u64 index>    tile of the tree: up to 16 hashes of tree level 4·level, 32 bytes each
  *   c <u64 size>                u64 ms of its making, then the checkpoint over so many records
  *   d <16-byte event id>        u64 seq
  *   p <name> / <epoch>          u64 last dseq received from that outbox
@@ -18,7 +18,7 @@
  */
 
 /** The layout version that this code writes. */
-export const STORE_FORMAT = 1;
+export const STORE_FORMAT = 2;
 
 export const FORMAT_KEY: Buffer = Buffer.from("m/format");
 export const HEAD_KEY: Buffer = Buffer.from("m/head");
@@ -26,7 +26,7 @@ export const VERIFIED_KEY: Buffer = Buffer.from("m/verified");
 
 export const keys = {
   record: (seq: number) => numbered(0x72, seq),
-  node: nodeKey,
+  tile: tileKey,
   checkpoint: (size: number) => numbered(0x63, size),
   id: idKey,
   position: (name: string, epoch: string) => Buffer.from(`p${name}/${epoch}`),
@@ -118,7 +118,7 @@ function idKey(id: string): Buffer {
   return writeId(key, id, 1);
 }
 
-function nodeKey(level: number, index: number): Buffer {
+function tileKey(level: number, index: number): Buffer {
   const key = Buffer.allocUnsafe(10);
   key[0] = 0x6e;
   key[1] = level;

@@ -1,3 +1,4 @@
+import { tileOf } from "../ledger/tiles.ts";
 import type { Place } from "../ledger/verify.ts";
 import { HEAD_KEY, isUuid, keys, VERIFIED_KEY } from "./keys.ts";
 
@@ -10,7 +11,7 @@ export function placeKey(place: Place): Buffer {
     case "record":
       return keys.record(place.seq);
     case "node":
-      return keys.node(place.level, place.index);
+      return tileKey(place.level, place.index);
     case "id":
       return isUuid(place.id) ? keys.id(place.id) : Buffer.from(`d${place.id}`);
     case "head":
@@ -24,4 +25,9 @@ export function placeKey(place: Place): Buffer {
     default:
       return NOTE_KEY;
   }
+}
+
+function tileKey(nodeLevel: number, nodeIndex: number): Buffer {
+  const { level, index } = tileOf(nodeLevel, nodeIndex);
+  return keys.tile(level, index);
 }

@@ -1,10 +1,12 @@
 import { LedgerError } from "../ledger/error.ts";
 import { leafHash } from "../ledger/hash.ts";
 import { type LedgerRecord, NO_PREVIOUS, openRecord } from "../ledger/record.ts";
+import { cutTiles, grownTiles } from "../ledger/tiles.ts";
 import { appendLeaf, type Node, type Range, rangeOf, rootOf } from "../ledger/tree.ts";
 import { decodeHead, EMPTY_HEAD, encodeHead, type HeadState } from "./head-state.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "./keys.ts";
 import type { Store, Tx } from "./store.ts";
+import { storedNodes } from "./stored-tiles.ts";
 
 /** Bytes that are not the next record of the book that they were given for. Nothing of what came with them is written. */
 export class NotTheNext extends Error {
@@ -94,10 +96,10 @@ export class RecordWriter {
       const next = Math.max(size, this.size - CUT_AT_ONCE);
       const range = this.#rangeAt(next);
       if (range === null) throw new RangeError(`the tree over the first ${next} records is not whole`);
-      const tip = next === 0 ? null : (this.#store.getNow(keys.node(0, next - 1)) ?? null);
-      const head: HeadState = next === 0 ? EMPTY_HEAD : { range, tip };
+      const head: HeadState = next === 0 ? EMPTY_HEAD : { range, tip: storedNodes(this.#store)(0, next - 1) };
       await this.#store.write((tx) => {
         for (let seq = this.size - 1; seq >= next; seq -= 1) remove(tx, seq);
+        cutTree(tx, this.size, next);
         if (next === 0) tx.del(HEAD_KEY);
         else tx.put(HEAD_KEY, encodeHead(head));
       });
@@ -109,11 +111,7 @@ export class RecordWriter {
     if (size > this.size) return null;
     if (size === this.size) return this.#head.range;
     try {
-      return rangeOf(size, (level, index) => {
-        const node = this.#store.getNow(keys.node(level, index));
-        if (node === undefined) throw new RangeError(`node ${index} of level ${level} is missing`);
-        return node;
-      });
+      return rangeOf(size, storedNodes(this.#store));
     } catch (error) {
       if (error instanceof RangeError) return null;
       throw error;
@@ -174,20 +172,24 @@ function openOr(bytes: Buffer, refusal: (why: string) => NotTheNext): LedgerReco
 
 function put(tx: Tx, { bytes, record, id, completed }: Link): void {
   tx.put(keys.record(record.seq), bytes);
-  for (const { level, index, hash } of completed) tx.put(keys.node(level, index), hash);
+  const tiles = grownTiles(completed, (level, index) => tx.get(keys.tile(level, index)));
+  for (const { level, index, bytes: tile } of tiles) tx.put(keys.tile(level, index), tile);
   tx.put(keys.id(id), u64(record.seq));
 }
 
-/** Removes a record that is the last one, with the nodes that it completed. */
+/** Removes a record. */
 function remove(tx: Tx, seq: number): void {
   const bytes = tx.get(keys.record(seq));
   const id = bytes === undefined ? null : idIn(bytes);
   if (id !== null) tx.del(keys.id(id));
   tx.del(keys.record(seq));
-  // Record `seq` completes a subtree of each level for each trailing 1 in its number.
-  for (let level = 0, index = seq; ; level += 1, index = (index - 1) / 2) {
-    tx.del(keys.node(level, index));
-    if (index % 2 === 0) return;
+}
+
+function cutTree(tx: Tx, from: number, to: number): void {
+  for (const { level, index, length } of cutTiles(from, to)) {
+    const key = keys.tile(level, index);
+    if (length === 0) tx.del(key);
+    else tx.put(key, (tx.get(key) ?? Buffer.alloc(0)).subarray(0, length));
   }
 }
 

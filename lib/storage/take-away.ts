@@ -4,8 +4,8 @@ import { inclusionPath } from "../ledger/tree.ts";
 import { bestCheckpoint } from "./best-checkpoint.ts";
 import type { Book } from "./book.ts";
 import { createExports, type ExportHandlers, type ExportOptions } from "./book-export.ts";
-import { keys } from "./keys.ts";
 import type { Store } from "./store.ts";
+import { storedNodes } from "./stored-tiles.ts";
 
 /** An export may lack what was booked within this time before the newest checkpoint, ms: for one that more have signed. */
 const EXPORT_BEHIND_MS = 10_000;
@@ -23,11 +23,9 @@ export function takeAway(
 ): TakeAwayHandlers {
   const { store, book } = o;
 
-  function node(level: number, index: number): Buffer {
-    const hash = store.getNow(keys.node(level, index));
-    if (hash !== undefined) return hash;
+  function missing(level: number, index: number): RastroError {
     const message = `Proving from the book ${book.name} failed: node ${index} of level ${level} is missing. Keep a copy of the folder and run a verification.`;
-    throw new RastroError({ code: "book_damaged", message });
+    return new RastroError({ code: "book_damaged", message });
   }
 
   return {
@@ -41,7 +39,7 @@ export function takeAway(
       if (record === undefined) throw unknownRecord(book.name, "seq" in which ? String(which.seq) : which.id);
       const best = await bestCheckpoint(store, { covers: record.seq + 1, withinMs: Number.POSITIVE_INFINITY });
       if (best === null) throw notCovered(book.name, record.seq);
-      const path = inclusionPath(record.seq, best.checkpoint.head.size, node);
+      const path = inclusionPath(record.seq, best.checkpoint.head.size, storedNodes(store, missing));
       return { record, path: path.map((hash) => hash.toString("hex")), checkpoint: best.note };
     },
   };

@@ -56,7 +56,7 @@ async function checkRows(o: BlockSource, first: number, count: number): Promise<
     }
     if (!(await checkSignatures(o, signatures, signed))) return null;
   }
-  if (check.nodesDue !== count || !(await checkNodes(o, first))) return null;
+  if (check.records !== count || !(await checkTiles(o))) return null;
   return { block: check.sound(), signatures: signatures.counts, ids: ids.sums };
 }
 
@@ -65,14 +65,12 @@ async function checkSignatures(o: BlockSource, signatures: SignatureCheck, signe
   return signed.every((part) => signatures.faultOf(part) === null);
 }
 
-async function checkNodes(o: BlockSource, first: number): Promise<boolean> {
+async function checkTiles(o: BlockSource): Promise<boolean> {
   const { check } = o;
-  while (check.nodesDue > 0) {
-    const { level, nodesDue } = check;
-    const index = first / 2 ** level;
-    const nodes = { gte: keys.node(level, index), lt: keys.node(level, index + nodesDue), ...HASHES };
-    for await (const rows of batches<Buffer>(o, nodes)) {
-      for (const hash of rows) if (!check.addNode(hash)) return false;
+  for (let due = check.tilesDue; due !== null; due = check.tilesDue) {
+    const tiles = { gte: keys.tile(due.level, due.first), lt: keys.tile(due.level, due.end), ...TILES };
+    for await (const rows of batches<Buffer>(o, tiles)) {
+      for (const tile of rows) if (!check.addTile(tile)) return false;
     }
     if (!check.closeLevel()) return false;
   }
@@ -102,7 +100,7 @@ function isIdRow(key: Buffer, value: Buffer): boolean {
 }
 
 const TEXTS: RowForm = { keys: false, valueEncoding: "utf8", highWaterMarkBytes: READ_AHEAD };
-const HASHES: RowForm = { keys: false, highWaterMarkBytes: READ_AHEAD };
+const TILES: RowForm = { keys: false, highWaterMarkBytes: READ_AHEAD };
 
 async function* batches<T>(o: BlockSource, range: KeyRange & RowForm): AsyncGenerator<T[]> {
   // Without keys a row is [undefined, value], and the value what the encoding makes of it.

@@ -1,6 +1,7 @@
 import { attempt, type Findings } from "../ledger/findings.ts";
 import { leafHash } from "../ledger/hash.ts";
 import { RecordForms } from "../ledger/record-forms.ts";
+import { hashIn, tileOf } from "../ledger/tiles.ts";
 import type { StoredBook } from "../ledger/walk.ts";
 import type { Database, KeyRange } from "./database.ts";
 import { IdSums } from "./id-sums.ts";
@@ -90,7 +91,8 @@ export async function nameStrayIds(o: IdQuestions, size: number): Promise<void> 
 /** Null for a record that is not what the tree has: it is named as such, and may have had any id. */
 function soundText(stored: StoredBook, seq: number): string | null {
   const bytes = attempt(() => stored.record(seq)).value;
-  const leaf = attempt(() => stored.node(0, seq)).value;
+  const { level, index, at } = tileOf(0, seq);
+  const leaf = attempt(() => hashIn(stored.tile(level, index), at)).value;
   if (bytes === null || leaf === null || !leafHash(bytes).equals(leaf)) return null;
   return Buffer.from(bytes).toString("utf8");
 }

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { STORE_FORMAT } from "../../lib/storage/keys.ts";
 import { cellAt, Store, type Tx } from "../../lib/storage/store.ts";
 import type { Backend, Bed } from "./backends.ts";
 import { FaultyDatabase } from "./faulty-database.ts";
@@ -316,7 +317,7 @@ export function storeSuite(backend: Backend): void {
     });
 
     it("refuses a store of a newer version", async () => {
-      await store.write((tx) => tx.put(key("m/format"), key("2")));
+      await store.write((tx) => tx.put(key("m/format"), key(String(STORE_FORMAT + 1))));
       await store.close();
       await expect(bed.open()).rejects.toMatchObject({ code: "store_newer" });
       await bed.remove();

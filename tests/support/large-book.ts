@@ -7,6 +7,7 @@ import { appendLeaf, EMPTY_RANGE, rootOf } from "../../lib/ledger/tree.ts";
 import type { AppendInput } from "../../lib/storage/book.ts";
 import { encodeHead } from "../../lib/storage/head-state.ts";
 import { FORMAT_KEY, HEAD_KEY, keys, STORE_FORMAT, u64 } from "../../lib/storage/keys.ts";
+import { GrowingTiles } from "./tiles.ts";
 
 /** Rows of one batch. */
 const BATCH = 4000;
@@ -25,16 +26,18 @@ export async function writeLargeBook(
   let rows: { type: "put"; key: Buffer; value: Buffer }[] = [];
   const put = (key: Buffer, value: Buffer) => rows.push({ type: "put", key, value });
   put(FORMAT_KEY, Buffer.from(String(STORE_FORMAT)));
+  const tiles = new GrowingTiles();
   let [range, tip] = [EMPTY_RANGE, null as Buffer | null];
   for (let seq = 0; seq < o.size; seq += 1) {
     const sealed = sealRecord({ ...o.inputOf(seq), seq, prev: tip?.toString("hex") ?? NO_PREVIOUS });
     const grown = appendLeaf(range, sealed.leaf);
     put(keys.record(seq), sealed.bytes);
     put(keys.id(o.idOf(seq)), u64(seq));
-    for (const { level, index, hash } of grown.completed) put(keys.node(level, index), hash);
+    tiles.add(grown.completed);
     [range, tip] = [grown.range, sealed.leaf];
     if (rows.length >= BATCH) await disk.batch(rows.splice(0));
   }
+  for (const { key, value } of tiles.rows()) put(key, value);
   put(HEAD_KEY, encodeHead({ range, tip }));
   await disk.batch(rows, { sync: true });
   rows = [];

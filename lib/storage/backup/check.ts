@@ -4,6 +4,7 @@ import type { BackupFault, BackupHeader, BackupReport } from "../../contracts/ba
 import { RastroError } from "../../contracts/errors.ts";
 import { parseCheckpoint, type TreeHead } from "../../ledger/checkpoint.ts";
 import { leafHash } from "../../ledger/hash.ts";
+import { hashIn, TILE_WIDTH } from "../../ledger/tiles.ts";
 import { appendLeaf, EMPTY_RANGE, type Range, rootOf } from "../../ledger/tree.ts";
 import { decodeHead } from "../head-state.ts";
 import { HEAD_KEY, readU64 } from "../keys.ts";
@@ -13,7 +14,7 @@ import { damagedBackup, readBackup } from "./read.ts";
 const NAMED_MAXIMUM = 100;
 
 const RECORD = 0x72;
-const NODE = 0x6e;
+const TILE = 0x6e;
 
 export type CheckOptions = {
   /** Bytes read, of all. */
@@ -128,7 +129,7 @@ class ContentCheck {
       this.#disorder ??= `key ${key.toString("hex")} does not come after the one before it`;
     this.#previous = key;
     if (key.equals(HEAD_KEY)) this.#head = value;
-    else if (key[0] === NODE && key[1] === 0 && key.length === 10) this.#takeLeaf(readU64(key, 2), value);
+    else if (key[0] === TILE && key[1] === 0 && key.length === 10) this.#takeLeaves(readU64(key, 2), value);
     else if (key[0] === RECORD && key.length === 9) this.#takeRecord(readU64(key, 1), value);
   }
 
@@ -161,9 +162,10 @@ class ContentCheck {
     if (this.#wanted.has(size)) this.roots.set(size, rootOf(this.#byRecords));
   }
 
-  #takeLeaf(index: number, leaf: Buffer): void {
-    if (index !== this.#byLeaves.size) this.#gap ??= `leaf ${this.#byLeaves.size} of the tree is missing`;
-    this.#byLeaves = appendLeaf(this.#byLeaves, leaf).range;
+  #takeLeaves(index: number, tile: Buffer): void {
+    if (index * TILE_WIDTH !== this.#byLeaves.size) this.#gap ??= `leaf ${this.#byLeaves.size} of the tree is missing`;
+    for (let at = 0, leaf = hashIn(tile, at); leaf !== undefined; at += 1, leaf = hashIn(tile, at))
+      this.#byLeaves = appendLeaf(this.#byLeaves, leaf).range;
   }
 }
 

@@ -26,7 +26,7 @@ describe("keys", () => {
   it("are laid out as docs/ledger-format.md says", () => {
     const id = "0193f3a0000070008000000000000005";
     expect(keys.record(258).toString("hex")).toBe("720000000000000102");
-    expect(keys.node(3, 258).toString("hex")).toBe("6e030000000000000102");
+    expect(keys.tile(3, 258).toString("hex")).toBe("6e030000000000000102");
     expect(keys.id(idOf(5)).toString("hex")).toBe(`64${id}`);
     expect(keys.position("ipc-07", "0102030405060708").toString()).toBe("pipc-07/0102030405060708");
     expect(keys.quarantine(Buffer.alloc(32, 1)).toString("hex")).toBe(`71${"01".repeat(32)}`);

@@ -16,6 +16,7 @@ import { encodeHead } from "../../../lib/storage/head-state.ts";
 import { HEAD_KEY, keys, u64 } from "../../../lib/storage/keys.ts";
 import { Store } from "../../../lib/storage/store.ts";
 import { idOf, inputFor, signer } from "../../suites/events.ts";
+import { GrowingTiles, tileKeyOf, withNode } from "../../support/tiles.ts";
 
 /*
  * Somebody with the disk in hand: the folder is opened with LevelDB alone and changed behind the book's back.
@@ -90,10 +91,10 @@ describe("a changed byte of a record", () => {
   });
 
   it("of a node is no proof any more, for those whose path it is on", async () => {
-    await tamper((disk) => change(disk, keys.node(1, 4), flipByte));
+    await tamper((disk) => change(disk, tileKeyOf(0, 8), (tile) => withNode(tile, 0, 8, Buffer.alloc(32, 7))));
     await withBook(folder, async (book) => {
       expect(() => book.prove(10)).toThrow(expect.objectContaining({ code: "book_damaged" }));
-      expect(book.prove(8)).toMatchObject({ record: { seq: 8 } });
+      expect(book.prove(16)).toMatchObject({ record: { seq: 16 } });
       expect(book.record(10)).toMatchObject({ seq: 10 });
     });
   });
@@ -111,12 +112,37 @@ describe("records that were removed", () => {
     expect(named(report)).toEqual([[seq, "missing", keys.record(seq).toString("hex")]]);
   });
 
-  it("are named where their leaf was removed as well", async () => {
+  it("are named where their leaf is another as well", async () => {
     const report = await reportAfter(async (disk) => {
       await disk.del(keys.record(10));
-      await disk.del(keys.node(0, 10));
+      await change(disk, tileKeyOf(0, 10), (tile) => withNode(tile, 0, 10, Buffer.alloc(32)));
     });
-    expect(named(report)).toEqual([[10, "missing", keys.record(10).toString("hex")]]);
+    expect(named(report)).toEqual([
+      [10, "missing", keys.record(10).toString("hex")],
+      [10, "index", tileKeyOf(0, 10).toString("hex")],
+    ]);
+  });
+
+  it("are named where their tile was removed as well", async () => {
+    const report = await reportAfter(async (disk) => {
+      await disk.del(keys.record(10));
+      await disk.del(tileKeyOf(0, 10));
+    });
+    expect(named(report)).toEqual([
+      [0, "index", tileKeyOf(0, 10).toString("hex")],
+      [10, "missing", keys.record(10).toString("hex")],
+    ]);
+  });
+
+  it("are named where one was altered, and their tile was removed as well", async () => {
+    const report = await reportAfter(async (disk) => {
+      await change(disk, keys.record(10), flipByte);
+      await disk.del(tileKeyOf(0, 10));
+    });
+    expect(named(report)).toEqual([
+      [0, "index", tileKeyOf(0, 10).toString("hex")],
+      [10, "altered", keys.record(10).toString("hex")],
+    ]);
   });
 
   it.each([1, 5, SIZE])("from the tail are named at the first of %i", async (count) => {
@@ -184,7 +210,7 @@ describe("records that were exchanged, added or rewritten", () => {
   it.each([8, 9, SIZE - 2])("are named where the leaf was made to fit: record %i", async (seq) => {
     const report = await reportAfter((disk) => rewriteWithLeaf(disk, seq));
     expect(named(report)).toEqual([
-      [seq, "index", keys.node(0, seq).toString("hex")],
+      [seq, "index", tileKeyOf(0, seq).toString("hex")],
       [seq, "altered", keys.record(seq).toString("hex")],
     ]);
   });
@@ -256,15 +282,29 @@ describe("records that were exchanged, added or rewritten", () => {
 describe("what was built from the records", () => {
   it.each([
     ["a leaf", 0, 13, 13],
-    ["an inner node", 2, 3, 12],
     ["the node over the first sixteen", 4, 0, 0],
   ])("is named: %s", async (_name, level, index, seq) => {
+    const key = tileKeyOf(level, index);
+    const report = await reportAfter((disk) =>
+      change(disk, key, (tile) => withNode(tile, level, index, Buffer.alloc(32, 7))),
+    );
+    expect(named(report)).toEqual([[seq, "index", key.toString("hex")]]);
+  });
+
+  it.each([
+    ["of leaves", 0, 1, 16],
+    ["above them", 1, 0, 0],
+  ])("is named once: a tile %s that is gone, or too short", async (_name, level, index, seq) => {
+    const key = keys.tile(level, index);
     for (const harm of [
-      (disk: Disk) => change(disk, keys.node(level, index), flipByte),
-      (disk: Disk) => disk.del(keys.node(level, index)),
+      (disk: Disk) => disk.del(key),
+      (disk: Disk) => change(disk, key, (tile) => tile.subarray(0, -1)),
     ]) {
       await restore();
-      expect(named(await reportAfter(harm))).toEqual([[seq, "index", keys.node(level, index).toString("hex")]]);
+      const report = await reportAfter(harm);
+      expect(named(report)).toHaveLength(1);
+      expect(report.damaged[0]).toMatchObject({ kind: "index", key: key.toString("hex"), found: "nothing" });
+      expect(report.damaged[0]?.seq).toBeGreaterThanOrEqual(seq);
     }
   });
 
@@ -374,13 +414,15 @@ async function cutWhole(disk: Disk, size: number): Promise<void> {
 }
 
 async function rebuildTree(disk: Disk, size: number): Promise<void> {
+  const tiles = new GrowingTiles();
   let state = { range: EMPTY_RANGE, tip: null as Buffer | null };
   for (let seq = 0; seq < size; seq += 1) {
     const leaf = leafHash(await disk.get(keys.record(seq)));
     const { range, completed } = appendLeaf(state.range, leaf);
-    for (const { level, index, hash } of completed) await disk.put(keys.node(level, index), hash);
+    tiles.add(completed);
     state = { range, tip: leaf };
   }
+  for (const { key, value } of tiles.rows()) await disk.put(key, value);
   if (size === 0) await disk.del(HEAD_KEY);
   else await disk.put(HEAD_KEY, encodeHead(state));
 }
@@ -389,7 +431,8 @@ const moreGood = rewrite((record) => ({ ...record, event: { ...(record.event as 
 
 async function rewriteWithLeaf(disk: Disk, seq: number): Promise<void> {
   await change(disk, keys.record(seq), moreGood);
-  await disk.put(keys.node(0, seq), leafHash(await disk.get(keys.record(seq))));
+  const leaf = leafHash(await disk.get(keys.record(seq)));
+  await change(disk, tileKeyOf(0, seq), (tile) => withNode(tile, 0, seq, leaf));
 }
 
 /** Rewrites one record and all that follows from it, as whoever holds the disk could. */

@@ -6,7 +6,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { VerifyReport } from "../../../lib/contracts/book.ts";
 import { parseHeadNote } from "../../../lib/ledger/head-note.ts";
 import { leafHash } from "../../../lib/ledger/hash.ts";
-import { rootOf } from "../../../lib/ledger/tree.ts";
 import { verifyRecords } from "../../../lib/ledger/verify.ts";
 import { Book } from "../../../lib/storage/book.ts";
 import { decodeHead } from "../../../lib/storage/head-state.ts";
@@ -17,6 +16,8 @@ import { BLOCK_RECORDS } from "../../../lib/storage/verify-block.ts";
 import { idOf, inputFor, signer } from "../../suites/events.ts";
 import { writeLargeBook } from "../../support/large-book.ts";
 import { random } from "../../support/random.ts";
+import { tileKeyOf, withNode } from "../../support/tiles.ts";
+import { storedTiles } from "../../../lib/storage/stored-tiles.ts";
 
 /*
  * A book of several blocks, verified here and on threads: whatever is done to it, what is found is what a walk of every
@@ -106,7 +107,7 @@ describe("a verification from a record on", () => {
 
   it("names what does not follow on the record before", async () => {
     await tamper(async (disk) => {
-      await disk.put(keys.node(0, BLOCK_RECORDS - 1), Buffer.alloc(32, 7));
+      await harmNode(disk, 0, BLOCK_RECORDS - 1, Buffer.alloc(32, 7));
     });
     const report = await verify({ threads: 0, from: BLOCK_RECORDS });
     expect(report.damaged).toEqual([
@@ -151,15 +152,23 @@ function placeOf(pick: { below(limit: number): number }): number {
 const HARMS: ((disk: Disk, seq: number) => Promise<unknown>)[] = [
   harmRecord,
   (disk, seq) => disk.del(keys.record(seq)),
-  (disk, seq) => disk.put(keys.node(0, seq), Buffer.alloc(32, 9)),
-  (disk, seq) => disk.put(keys.node(3, seq >> 3), Buffer.alloc(32, 9)),
-  (disk, seq) => disk.del(keys.node(5, seq >> 5)),
+  (disk, seq) => harmNode(disk, 0, seq, Buffer.alloc(32, 9)),
+  (disk, seq) => harmNode(disk, 4, seq >> 4, Buffer.alloc(32, 9)),
+  (disk, seq) => harmNode(disk, 8, seq >> 8, Buffer.alloc(32, 9)),
+  (disk, seq) => disk.del(tileKeyOf(0, seq)),
+  (disk, seq) => disk.del(tileKeyOf(4, seq >> 4)),
   (disk, seq) => disk.put(keys.id(idOf(seq)), u64(1)),
   async (disk, seq) => {
     await harmRecord(disk, seq);
-    await disk.put(keys.node(0, seq), leafHash(await disk.get(keys.record(seq))));
+    await harmNode(disk, 0, seq, leafHash(await disk.get(keys.record(seq))));
   },
 ];
+
+async function harmNode(disk: Disk, level: number, index: number, hash: Buffer): Promise<void> {
+  const key = tileKeyOf(level, index);
+  const tile = await disk.get(key).catch(() => undefined);
+  if (tile !== undefined) await disk.put(key, withNode(tile, level, index, hash));
+}
 
 async function harmRecord(disk: Disk, seq: number): Promise<void> {
   const bytes = await disk.get(keys.record(seq)).catch(() => undefined);
@@ -197,10 +206,10 @@ async function walkAll(): Promise<string[]> {
     const walk = verifyRecords({
       stored: {
         record: (seq) => store.getNow(keys.record(seq)),
-        node: (level, index) => store.getNow(keys.node(level, index)),
+        tile: storedTiles(store),
         seqOf: (id) => store.getNow(keys.id(id))?.readUInt32BE(4),
       },
-      head: { size: SIZE, tip: state.tip, root: rootOf(state.range) },
+      head: { size: SIZE, tip: state.tip, range: state.range },
       reach: SIZE,
       note,
       keyOf,
