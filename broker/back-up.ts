@@ -7,7 +7,7 @@ import { type Backups, createBackups } from "../lib/storage/backup/backups.ts";
 import { backupMade } from "../lib/storage/backup/events.ts";
 import { tellRestored } from "../lib/storage/backup/restored-store.ts";
 import type { BackupOptions } from "../lib/storage/backup/service-backups.ts";
-import type { Store } from "../lib/storage/store.ts";
+import type { Store } from "../lib/storage/store/store.ts";
 import { BY_DIRECTORY } from "./directory/drafts.ts";
 import type { Directory } from "./directory/directory.ts";
 

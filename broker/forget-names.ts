@@ -1,6 +1,6 @@
 import type { AedesPublishPacket } from "aedes";
 import { filters, parsePrincipal } from "../lib/contracts/topics.ts";
-import type { Store } from "../lib/storage/store.ts";
+import type { Store } from "../lib/storage/store/store.ts";
 import { userOf } from "./connect-persistence.ts";
 import type { Directory } from "./directory/directory.ts";
 import type { Persistence } from "./persistence/persistence.ts";

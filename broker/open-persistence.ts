@@ -1,4 +1,4 @@
-import { Store } from "../lib/storage/store.ts";
+import { Store } from "../lib/storage/store/store.ts";
 import type { OnAccess } from "./access-events.ts";
 import { userOf } from "./connect-persistence.ts";
 import type { DropReport, SessionLimits } from "./persistence/limits.ts";

@@ -8,7 +8,7 @@ import type { GivenConnectionLimits } from "../lib/contracts/connection-limits.t
 import { isStatus } from "../lib/contracts/topics.ts";
 import { VIEW_RATES, type ViewRate, viewRateOf, type ViewRates } from "../lib/contracts/view-rates.ts";
 import { reachable } from "../lib/runtime/settings.ts";
-import { Store } from "../lib/storage/store.ts";
+import { Store } from "../lib/storage/store/store.ts";
 import { type Access, accessByName } from "./access.ts";
 import { counting, type HubCounters, newCounters, type OnAccess } from "./access-events.ts";
 import type { Authenticator } from "./admission.ts";

@@ -1,5 +1,5 @@
-import { type Outbox, SEALED_KEPT_MS } from "../lib/storage/outbox.ts";
-import type { Store } from "../lib/storage/store.ts";
+import { type Outbox, SEALED_KEPT_MS } from "../lib/storage/outbox/outbox.ts";
+import type { Store } from "../lib/storage/store/store.ts";
 import { SEEN_PREFIX } from "./door/entry-intake.ts";
 import type { SecondDisk } from "./second-disk.ts";
 

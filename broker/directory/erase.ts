@@ -1,7 +1,7 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { ErasureGround } from "../../lib/contracts/privacy.ts";
-import { sealReason } from "../../lib/storage/sealed-reason.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import { sealReason } from "../../lib/storage/people/sealed-reason.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import { BY_DIRECTORY, type By, type Drafts } from "./drafts.ts";
 import type { Erasure, Erasures } from "./erasures.ts";
 import type { PersonKeys } from "./person-keys.ts";

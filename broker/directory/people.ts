@@ -9,8 +9,8 @@ import {
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { EventDraft, EventType, Sealed } from "../../lib/contracts/events.ts";
 import type { PersonData } from "../../lib/contracts/privacy.ts";
-import { seal, unseal } from "../../lib/storage/sealing.ts";
-import type { Tx } from "../../lib/storage/store.ts";
+import { seal, unseal } from "../../lib/storage/people/sealing.ts";
+import type { Tx } from "../../lib/storage/store/store.ts";
 import type { By, Drafts } from "./drafts.ts";
 import type { Passwords } from "./passwords.ts";
 import type { PersonKeys } from "./person-keys.ts";

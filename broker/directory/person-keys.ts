@@ -1,6 +1,6 @@
 import { LOCAL_ADMIN } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 
 const KEY_BYTES = 32;
 

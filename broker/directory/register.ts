@@ -3,8 +3,8 @@ import { LOCAL_ADMIN, SERVICE_NAMES } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { PersonId } from "../../lib/contracts/names.ts";
 import type { EventDraft } from "../../lib/contracts/events.ts";
-import type { Outbox } from "../../lib/storage/outbox.ts";
-import type { Store, Tx } from "../../lib/storage/store.ts";
+import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
+import type { Store, Tx } from "../../lib/storage/store/store.ts";
 import { decode, encode, type ErasedRecord, keyOf, localAdmin, NameRecord, principalOf, RANGES } from "./records.ts";
 
 /** Names of services, which only a service can bear, and the local administrator's. */

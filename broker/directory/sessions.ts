@@ -1,7 +1,7 @@
 import type { Principal, Session } from "../../lib/contracts/directory.ts";
-import type { Outbox } from "../../lib/storage/outbox.ts";
-import { seal } from "../../lib/storage/sealing.ts";
-import type { Store, Tx } from "../../lib/storage/store.ts";
+import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
+import { seal } from "../../lib/storage/people/sealing.ts";
+import type { Store, Tx } from "../../lib/storage/store/store.ts";
 import { BY_DIRECTORY, type By, type Drafts } from "./drafts.ts";
 import { decode, encode, keyOf, RANGES, SessionRecord } from "./records.ts";
 import { newToken, sha256 } from "./secrets.ts";

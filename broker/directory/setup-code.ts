@@ -1,4 +1,4 @@
-import type { Store, Tx } from "../../lib/storage/store.ts";
+import type { Store, Tx } from "../../lib/storage/store/store.ts";
 import { decode, encode, keyOf, SetupRecord } from "./records.ts";
 import { fitsHash, newCode, plainCode, sha256 } from "./secrets.ts";
 

@@ -5,7 +5,7 @@ import type { Logger } from "../../lib/runtime/log.ts";
 import type { Plant } from "../../lib/runtime/plant.ts";
 import { requireRestored } from "../../lib/runtime/restored.ts";
 import { loadOrCreateSecret } from "../../lib/runtime/secret-file.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { type Directory, openDirectory } from "./directory.ts";
 import { openErasures } from "./erasures.ts";
 import type { SessionLimits } from "./sessions.ts";

@@ -1,7 +1,7 @@
 import type { AedesPublishPacket } from "aedes";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { readU64, u64 } from "../../lib/storage/keys.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import type { Incoming } from "./incoming.ts";
 import { BOOT_KEY, clientIn, nameIn, placeIn, rangeOf, RECEIVED } from "./keys.ts";
 import type { Owed } from "./queue.ts";

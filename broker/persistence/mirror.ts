@@ -1,4 +1,4 @@
-import type { Store } from "../../lib/storage/store.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import { PROBE_KEY } from "./keys.ts";
 
 /** How often a store that is at fault is tried again. */

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import type { AedesPublishPacket } from "aedes";
 import { RastroError } from "../../lib/contracts/errors.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import { createIncoming } from "./incoming.ts";
 import { keys, RECEIVED } from "./keys.ts";
 import { type DropCause, type DropReport, type Rights, SESSION_LIMITS, type SessionLimits } from "./limits.ts";

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Command, CommandResult } from "../../lib/contracts/commands.ts";
-import type { Store, Tx } from "../../lib/storage/store.ts";
+import type { Store, Tx } from "../../lib/storage/store/store.ts";
 
 /** How long what was executed is remembered, ms; its notAfter has long passed then. */
 export const JOURNAL_KEPT_MS: number = 30 * 24 * 3_600_000;

@@ -1,6 +1,6 @@
-import type { Book } from "./book.ts";
-import type { Outbox } from "./outbox.ts";
-import type { Store } from "./store.ts";
+import type { Book } from "./book/book.ts";
+import type { Outbox } from "./outbox/outbox.ts";
+import type { Store } from "./store/store.ts";
 
 /** Satisfies `Metric` of lib/runtime/metrics.ts, which stands beside this and is not imported. */
 export type Figure = {

@@ -1,7 +1,7 @@
 import type { EventDraft } from "../contracts/events.ts";
 import type { WitnessOffer } from "../contracts/witness.ts";
-import type { Outbox } from "../storage/outbox.ts";
-import type { Store } from "../storage/store.ts";
+import type { Outbox } from "../storage/outbox/outbox.ts";
+import type { Store } from "../storage/store/store.ts";
 
 /** What was offered last, in the store of the outbox that tells of it. */
 const OFFERED = Buffer.from("switness-offered");

@@ -5,7 +5,7 @@ import { type Checkpoint, parseCheckpoint, signedBy } from "../../lib/ledger/che
 import type { VerifierKey } from "../../lib/ledger/signed-note.ts";
 import type { Link } from "../../lib/messaging/link.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import type { ServiceSelf } from "../../lib/storage/service-event.ts";
+import type { ServiceSelf } from "../../lib/storage/book/service-event.ts";
 import type { BookOwnAct } from "./own-acts.ts";
 
 /** At most one record in so long, ms. A log is heard once a minute, so that its last word is anchored soon after. */

@@ -21,7 +21,7 @@ import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts
 import { createTokens } from "../../lib/runtime/token.ts";
 import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
 import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
-import { openBookStore } from "../../lib/storage/repaired-copy.ts";
+import { openBookStore } from "../../lib/storage/repair/repaired-copy.ts";
 import { witnessAlarms, witnessFigures } from "./witnesses/shown.ts";
 import { startAudit } from "./start-audit.ts";
 

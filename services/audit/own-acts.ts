@@ -1,8 +1,8 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Event, EventDraft } from "../../lib/contracts/events.ts";
-import type { Book } from "../../lib/storage/book.ts";
-import { makeServiceEvent, type ServiceSelf } from "../../lib/storage/service-event.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import type { Book } from "../../lib/storage/book/book.ts";
+import { makeServiceEvent, type ServiceSelf } from "../../lib/storage/book/service-event.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 
 /**
  * Books what the audit service itself did or found, without an outbox: it owns the book. On disk when it resolves.

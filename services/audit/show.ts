@@ -4,9 +4,9 @@ import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import { PERSONAL_READERS } from "../../lib/contracts/privacy.ts";
 import { formatVerifierKey, SIGNATURE_TYPES, verifierKey } from "../../lib/ledger/signed-note.ts";
 import { openRecord } from "../../lib/ledger/record.ts";
-import type { BookQueries } from "../../lib/storage/book-queries.ts";
-import type { Personal } from "../../lib/storage/personal.ts";
-import type { ReadWords, Words } from "../../lib/storage/words.ts";
+import type { BookQueries } from "../../lib/storage/book/book-queries.ts";
+import type { Personal } from "../../lib/storage/people/personal.ts";
+import type { ReadWords, Words } from "../../lib/storage/export/words.ts";
 
 export type ShowHandlers = {
   [O in "audit-tail" | "audit-show" | "audit-keys"]: (

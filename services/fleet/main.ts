@@ -15,7 +15,7 @@ import { daily } from "../../lib/runtime/daily.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { storeFigures } from "../../lib/storage/figures.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { startFleet } from "./start-fleet.ts";
 
 const NAME = "fleet";

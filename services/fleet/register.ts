@@ -1,7 +1,7 @@
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import { Presence } from "../../lib/contracts/machine.ts";
-import type { Outbox } from "../../lib/storage/outbox.ts";
-import type { Store, Tx } from "../../lib/storage/store.ts";
+import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
+import type { Store, Tx } from "../../lib/storage/store/store.ts";
 import { changeBetween, presenceEvent } from "./presence-change.ts";
 
 const PREFIX = Buffer.from("sp");

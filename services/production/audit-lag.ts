@@ -1,5 +1,5 @@
 import type { AlarmRule } from "../../lib/runtime/alarms.ts";
-import type { Outbox } from "../../lib/storage/outbox.ts";
+import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
 
 /**
  * Raised when the audit book is behind: what production has booked waits in its outbox until audit has it too.

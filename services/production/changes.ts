@@ -2,16 +2,16 @@ import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Event, Receipt, SignedEvent } from "../../lib/contracts/events.ts";
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import { LedgerError } from "../../lib/ledger/error.ts";
-import type { AppendInput, Book } from "../../lib/storage/book.ts";
+import type { AppendInput, Book } from "../../lib/storage/book/book.ts";
 import {
   type MadeEvent,
   makeServiceEventAside,
   type ServiceEventInput,
   type ServiceSelf,
-} from "../../lib/storage/service-event.ts";
-import { quarantine } from "../../lib/storage/quarantine.ts";
-import type { KeysOfPeople } from "../../lib/storage/sealed-reason.ts";
-import type { Store, Tx } from "../../lib/storage/store.ts";
+} from "../../lib/storage/book/service-event.ts";
+import { quarantine } from "../../lib/storage/quarantine/quarantine.ts";
+import type { KeysOfPeople } from "../../lib/storage/people/sealed-reason.ts";
+import type { Store, Tx } from "../../lib/storage/store/store.ts";
 import { correctionEvent, creationEvent, voidEvent } from "./entry-event.ts";
 import { stateOf } from "./fold.ts";
 import { createInTurn } from "./in-turn.ts";

@@ -1,7 +1,7 @@
 import type { Actor, Event } from "../../lib/contracts/events.ts";
 import type { RequestOf } from "../../lib/contracts/operations.ts";
 import type { EntryFields } from "../../lib/contracts/production.ts";
-import type { ServiceEventInput } from "../../lib/storage/service-event.ts";
+import type { ServiceEventInput } from "../../lib/storage/book/service-event.ts";
 
 /*
  * What the service writes in the name of a person who asks it for a change. Where nothing else is said, the time, the

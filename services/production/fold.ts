@@ -1,4 +1,4 @@
-import type { Tx } from "../../lib/storage/store.ts";
+import type { Tx } from "../../lib/storage/store/store.ts";
 import {
   type Booked,
   changedEntry,

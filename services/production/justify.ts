@@ -1,7 +1,7 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Event, Sealed } from "../../lib/contracts/events.ts";
 import type { Justification } from "../../lib/contracts/production.ts";
-import { type KeysOfPeople, sealReason, unsealReason } from "../../lib/storage/sealed-reason.ts";
+import { type KeysOfPeople, sealReason, unsealReason } from "../../lib/storage/people/sealed-reason.ts";
 
 /** A change's reason as it goes into the event, and what comparing it with that of an earlier event takes. */
 export type Justified = {

@@ -19,7 +19,7 @@ import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
-import { openBookStore } from "../../lib/storage/repaired-copy.ts";
+import { openBookStore } from "../../lib/storage/repair/repaired-copy.ts";
 import { bookFigures, outboxFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { auditLag } from "./audit-lag.ts";
 import { createSigner } from "./signer.ts";

@@ -1,6 +1,6 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
-import type { Book } from "../../lib/storage/book.ts";
-import { type Cell, cellAt, type Store, type Tx } from "../../lib/storage/store.ts";
+import type { Book } from "../../lib/storage/book/book.ts";
+import { type Cell, cellAt, type Store, type Tx } from "../../lib/storage/store/store.ts";
 import { foldRecord } from "./fold.ts";
 import { VIEWS } from "./view-keys.ts";
 

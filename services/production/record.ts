@@ -1,5 +1,5 @@
-import type { Book } from "../../lib/storage/book.ts";
-import type { Outbox } from "../../lib/storage/outbox.ts";
+import type { Book } from "../../lib/storage/book/book.ts";
+import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
 import type { Restoration } from "../../lib/storage/backup/restored-book.ts";
 import { announcementOf } from "./announce.ts";
 import { foldRecord } from "./fold.ts";

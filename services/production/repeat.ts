@@ -2,8 +2,8 @@ import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Event, Receipt, Sealed } from "../../lib/contracts/events.ts";
 import { canonicalText } from "../../lib/ledger/canonical.ts";
 import type { LedgerRecord } from "../../lib/ledger/record.ts";
-import type { Book } from "../../lib/storage/book.ts";
-import type { Tx } from "../../lib/storage/store.ts";
+import type { Book } from "../../lib/storage/book/book.ts";
+import type { Tx } from "../../lib/storage/store/store.ts";
 import type { Booked } from "./entry-state.ts";
 
 /** What was booked earlier under the same event id. */

@@ -1,9 +1,9 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import type { Book } from "../../lib/storage/book.ts";
-import type { Outbox } from "../../lib/storage/outbox.ts";
-import { recordPromoted } from "../../lib/storage/promoted-book.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import type { Book } from "../../lib/storage/book/book.ts";
+import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
+import { recordPromoted } from "../../lib/storage/copy/promoted-book.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import { announcementOf } from "./announce.ts";
 
 /** Records that one batch tells of. */

@@ -1,5 +1,5 @@
 import { canonicalBytes } from "../../lib/ledger/canonical.ts";
-import { cellAt, type Codec, type Tx } from "../../lib/storage/store.ts";
+import { cellAt, type Codec, type Tx } from "../../lib/storage/store/store.ts";
 import type { EntryFields, Totals } from "../../lib/contracts/production.ts";
 import type { EntryState } from "./entry-state.ts";
 import { ALL_TOTALS, countKey, lotTotalsKey } from "./view-keys.ts";

@@ -1,6 +1,6 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Totals } from "../../lib/contracts/production.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import { decodeState, type EntryState } from "./entry-state.ts";
 import { unknownLot } from "./rules.ts";
 import { decodeTotals } from "./totals.ts";

@@ -1,8 +1,8 @@
 import type { RequestOf, ResponseOf } from "../../lib/contracts/operations.ts";
 import type { CheckpointPublisher } from "../../lib/messaging/checkpoint-publisher.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import type { Book } from "../../lib/storage/book.ts";
-import type { Checkpoints } from "../../lib/storage/checkpoints.ts";
+import type { Book } from "../../lib/storage/book/book.ts";
+import type { Checkpoints } from "../../lib/storage/book/checkpoints.ts";
 
 type WitnessedOperation = "book-cosign" | "book-hold";
 

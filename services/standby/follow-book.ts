@@ -6,7 +6,7 @@ import { judgeCheckpoint, type Policy } from "../../lib/ledger/policy.ts";
 import { formatVerifierKey, parseNote } from "../../lib/ledger/signed-note.ts";
 import { type After, createBackoff, createSignal } from "../../lib/messaging/timing.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import type { Mirror } from "../../lib/storage/mirror.ts";
+import type { Mirror } from "../../lib/storage/copy/mirror.ts";
 import type { KnownKeys } from "./known-keys.ts";
 import { type FetchRecords, readAhead } from "./read-ahead.ts";
 

@@ -10,7 +10,7 @@ import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { storeFigures } from "../../lib/storage/figures.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { logKeysOf, readJoined, readStandbyPolicy } from "./joined.ts";
 import { startStandby } from "./start-standby.ts";
 

@@ -9,13 +9,13 @@ import { formatNote, type VerifierKey } from "../../lib/ledger/signed-note.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
 import { leavePromotion, readPromotion } from "../../lib/runtime/promotion.ts";
 import { headsInPlace, type KnownHead, whyOlder } from "../../lib/storage/backup/known.ts";
-import { Book } from "../../lib/storage/book.ts";
-import { encodeKept } from "../../lib/storage/checkpoints.ts";
-import { copyRecords } from "../../lib/storage/copy-records.ts";
+import { Book } from "../../lib/storage/book/book.ts";
+import { encodeKept } from "../../lib/storage/book/checkpoints.ts";
+import { copyRecords } from "../../lib/storage/copy/copy-records.ts";
 import { keys } from "../../lib/storage/keys.ts";
-import { Mirror } from "../../lib/storage/mirror.ts";
-import { NoteFile } from "../../lib/storage/note-file.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Mirror } from "../../lib/storage/copy/mirror.ts";
+import { NoteFile } from "../../lib/storage/book/note-file.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { everyKey } from "./known-keys.ts";
 
 /** What is being done with a book, and how far it has come, in records. */

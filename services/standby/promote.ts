@@ -11,7 +11,7 @@ import { createOnce } from "../../lib/runtime/new-file.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import type { KnownHead } from "../../lib/storage/backup/known.ts";
 import { RECORDS } from "../../lib/storage/keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { makeReady, type PlaceStep, type ReadyBook } from "./place-book.ts";
 
 export type PromoteOptions = {

@@ -2,7 +2,7 @@ import { formatVerifierKey, type VerifierKey } from "../../lib/ledger/signed-not
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { storeFigures } from "../../lib/storage/figures.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { openWitness, type OpenWitness } from "../../lib/witness/open-witness.ts";
 import { followLogs, type FollowedLogs, originsOf, readTrustedLogs } from "../../lib/witness/trusted-logs.ts";
 import { witnessRoutes } from "./http.ts";

@@ -8,7 +8,7 @@ import type { Sealed } from "../../lib/contracts/events.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { createKey } from "../../lib/runtime/keys.ts";
 import { FORWARDED_BY } from "../../lib/runtime/secret-file.ts";
-import { unseal } from "../../lib/storage/sealing.ts";
+import { unseal } from "../../lib/storage/people/sealing.ts";
 import { startAccessPlant } from "../support/access-plant.ts";
 import { connectPacket, isConnack, openRaw } from "../support/raw-mqtt.ts";
 import { SILENT } from "../support/silent.ts";

@@ -8,7 +8,7 @@ import { openPersistence } from "../../broker/persistence/persistence.ts";
 import type { Principal } from "../../lib/contracts/directory.ts";
 import { topics } from "../../lib/contracts/topics.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { filesWith } from "../support/bytes-in.ts";
 import { startTestHub } from "../support/hub.ts";
 import { principal } from "../support/principals.ts";

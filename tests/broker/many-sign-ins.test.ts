@@ -7,7 +7,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { hashesAtOnce } from "../../broker/directory/passwords.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { startTestHub } from "../support/hub.ts";
 
 /* A hundred people sign in with their passwords in the same moment. A hash takes long enough here to be waited for. */

@@ -1,6 +1,6 @@
 import { expect, it, vi } from "vitest";
 import { openPersistence } from "../../broker/persistence/persistence.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { startPlainHub } from "../support/plain-hub.ts";
 import { connectPacket, isConnack } from "../support/raw-mqtt.ts";
 

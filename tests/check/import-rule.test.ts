@@ -42,7 +42,7 @@ describe("the import rule of docs/architecture.md", () => {
     ["console/server.ts", "../tools/cli.ts"],
     ["tools/cli.ts", "../tests/support/hub.ts"],
     ["tools/verify/main.ts", "../../lib/contracts/book.ts"],
-    ["tools/verify/main.ts", "../../lib/storage/book.ts"],
+    ["tools/verify/main.ts", "../../lib/storage/book/book.ts"],
     ["tools/verify/main.ts", "../client/hub.ts"],
     ["tools/verify/main.ts", "mqtt"],
   ])("%s may not import %s", async (file, imported) => {
@@ -52,7 +52,7 @@ describe("the import rule of docs/architecture.md", () => {
   it.each([
     ["lib/storage/book.ts", "../ledger/tree.ts"],
     ["lib/messaging/link.ts", "../contracts/topics.ts"],
-    ["broker/directory/people.ts", "../../lib/storage/store.ts"],
+    ["broker/directory/people.ts", "../../lib/storage/store/store.ts"],
     ["lib/witness/witness.ts", "../runtime/new-file.ts"],
     ["services/production/record.ts", "../../lib/ledger/record.ts"],
     ["tools/stack.ts", "../broker/directory/first-run.ts"],

@@ -9,8 +9,8 @@ import { type Link, openLink } from "../../lib/messaging/link.ts";
 import { createRequester } from "../../lib/messaging/request-client.ts";
 import { openLogKeys } from "../../lib/runtime/log-keys.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
-import { Book } from "../../lib/storage/book.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Book } from "../../lib/storage/book/book.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { type Plant, type ProcessName, startPlant } from "../support/plant.ts";
 import { random } from "../support/random.ts";
 

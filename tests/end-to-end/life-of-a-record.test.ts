@@ -8,7 +8,7 @@ import { verifyInclusion } from "../../lib/ledger/proof.ts";
 import { type LedgerRecord, openRecord } from "../../lib/ledger/record.ts";
 import { verifySignature } from "../../lib/ledger/signature.ts";
 import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { keys } from "../../lib/storage/keys.ts";
 import { type Ran, rastro } from "../support/cli.ts";
 import { type Plant, startPlant } from "../support/plant.ts";

@@ -14,7 +14,7 @@ import { createRequester, type Requester } from "../../lib/messaging/request-cli
 import { foldersOf } from "../../lib/runtime/folders.ts";
 import { readRunFile } from "../../lib/runtime/run-files.ts";
 import { keys } from "../../lib/storage/keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { rastro } from "../support/cli.ts";
 import { forged } from "../support/log-to-follow.ts";
 import { type Plant, startPlant } from "../support/plant.ts";

@@ -7,7 +7,7 @@ import { followRotations } from "../../lib/ledger/key-rotation.ts";
 import { parseVerifierKey } from "../../lib/ledger/signed-note.ts";
 import { foldersOf } from "../../lib/runtime/folders.ts";
 import { openLogKeys } from "../../lib/runtime/log-keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { startAudit } from "../../services/audit/start-audit.ts";
 import { startTestHub, type TestHub } from "../support/hub.ts";
 import { joinAsPerson, joinAsService } from "./join-hub.ts";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { openBookStore } from "../../lib/storage/repaired-copy.ts";
+import { openBookStore } from "../../lib/storage/repair/repaired-copy.ts";
 import { startAudit } from "../../services/audit/start-audit.ts";
 import { startProduction } from "../../services/production/start-production.ts";
 import { type Keyed, startTestHub, type TestHub } from "../support/hub.ts";

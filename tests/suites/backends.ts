@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Database, openLevel, openMemory } from "../../lib/storage/database.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { type Database, openLevel, openMemory } from "../../lib/storage/level/database.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 
 /** A place for one store that outlives the closing of it. */
 export interface Bed {

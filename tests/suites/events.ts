@@ -3,7 +3,7 @@ import type { Principal } from "../../lib/contracts/directory.ts";
 import type { Event, EventDraft, SignedEvent } from "../../lib/contracts/events.ts";
 import { canonicalBytes } from "../../lib/ledger/canonical.ts";
 import { fingerprint, rawPublicKey, sign } from "../../lib/ledger/signature.ts";
-import type { AppendInput } from "../../lib/storage/book.ts";
+import type { AppendInput } from "../../lib/storage/book/book.ts";
 
 /** The instant of everything in these tests. */
 export const NOW: number = Date.parse("2026-11-24T05:44:05.000Z");

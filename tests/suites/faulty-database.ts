@@ -1,4 +1,4 @@
-import type { Database, KeyRange, Operation, View } from "../../lib/storage/database.ts";
+import type { Database, KeyRange, Operation, View } from "../../lib/storage/level/database.ts";
 
 /** `not-written`: the batch fails before anything is on disk; `written`: it is on disk, and failure is reported. */
 export type Fault = "not-written" | "written";

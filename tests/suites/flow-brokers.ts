@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Principal, Profile } from "../../lib/contracts/directory.ts";
 import { createKey, type KeyPair } from "../../lib/runtime/keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { mosquittoAcl } from "../../tools/acl/mosquitto-acl.ts";
 import { findMosquitto, freePort, running } from "../conformance/brokers.ts";
 import { startTestHub } from "../support/hub.ts";

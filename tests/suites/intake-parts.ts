@@ -1,9 +1,9 @@
 import type { Principal } from "../../lib/contracts/directory.ts";
 import type { Event } from "../../lib/contracts/events.ts";
 import { sign } from "../../lib/ledger/signature.ts";
-import { Book } from "../../lib/storage/book.ts";
-import { createIntake, type Intake } from "../../lib/storage/intake.ts";
-import type { Store } from "../../lib/storage/store.ts";
+import { Book } from "../../lib/storage/book/book.ts";
+import { createIntake, type Intake } from "../../lib/storage/intake/intake.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import { idOf, NOW, type Signer } from "./events.ts";
 
 /** A book of production that books whatever can be trusted. */

@@ -5,10 +5,10 @@ import type { Event, Receipt, ReceiptBatch, SignedEvent } from "../../lib/contra
 import { Receipt as ReceiptSchema, SignedEvent as SignedEventSchema } from "../../lib/contracts/events.ts";
 import { leafHash, sha256 } from "../../lib/ledger/hash.ts";
 import { sign } from "../../lib/ledger/signature.ts";
-import { Book } from "../../lib/storage/book.ts";
-import { createIntake, type Decision, type Intake, type IntakeOptions } from "../../lib/storage/intake.ts";
+import { Book } from "../../lib/storage/book/book.ts";
+import { createIntake, type Decision, type Intake, type IntakeOptions } from "../../lib/storage/intake/intake.ts";
 import { keys } from "../../lib/storage/keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import type { Backend, Bed } from "./backends.ts";
 import { eventOf, idOf, NOW, principalOf, type Signer, signedBy, signer } from "./events.ts";
 import { FaultyDatabase } from "./faulty-database.ts";

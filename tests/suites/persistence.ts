@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DropReport, SessionLimits } from "../../broker/persistence/limits.ts";
 import { openPersistence, type Persistence } from "../../broker/persistence/persistence.ts";
 import { topicMatches } from "../../lib/contracts/topics.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import type { Backend, Bed } from "./backends.ts";
 import { FaultyDatabase } from "./faulty-database.ts";
 

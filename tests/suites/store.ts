@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { STORE_FORMAT } from "../../lib/storage/keys.ts";
-import { cellAt, Store, type Tx } from "../../lib/storage/store.ts";
+import { cellAt, Store, type Tx } from "../../lib/storage/store/store.ts";
 import type { Backend, Bed } from "./backends.ts";
 import { FaultyDatabase } from "./faulty-database.ts";
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { Book } from "../../lib/storage/book.ts";
-import { openBookStore } from "../../lib/storage/repaired-copy.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Book } from "../../lib/storage/book/book.ts";
+import { openBookStore } from "../../lib/storage/repair/repaired-copy.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 
 type Opened = { store: Store; repaired: string | null; close(): Promise<void> };
 

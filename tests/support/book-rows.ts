@@ -1,4 +1,4 @@
-import type { Store } from "../../lib/storage/store.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 
 /** The rows of a store whose keys begin with one of these letters, as text: key and value in hexadecimal. */
 export async function rowsOf(store: Store, letters: string): Promise<string[]> {

@@ -7,7 +7,7 @@ import { type Directory, openDirectory } from "../../broker/directory/directory.
 import { type Erasures, erasuresInMemory, openErasures } from "../../broker/directory/erasures.ts";
 import { sign, verifySignature } from "../../lib/ledger/signature.ts";
 import { createKey } from "../../lib/runtime/keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { signedOf } from "./signed-of.ts";
 import { SILENT } from "./silent.ts";
 

@@ -1,7 +1,7 @@
 import { openPersistence } from "../../broker/persistence/persistence.ts";
 import { startHub } from "../../broker/start-hub.ts";
 import type { Profile } from "../../lib/contracts/directory.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { fixedAuthenticator, principal } from "./principals.ts";
 import { SILENT } from "./silent.ts";
 

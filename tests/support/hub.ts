@@ -19,7 +19,7 @@ import { startHealth } from "../../lib/runtime/health.ts";
 import { createKey, type KeyPair } from "../../lib/runtime/keys.ts";
 import { signToken } from "../../lib/runtime/token.ts";
 import type { Backups } from "../../lib/storage/backup/backups.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { CHEAP } from "./directory.ts";
 import { SILENT } from "./silent.ts";
 

@@ -4,8 +4,8 @@ import { Level } from "level";
 import { formatHeadNote } from "../../lib/ledger/head-note.ts";
 import { NO_PREVIOUS, sealRecord } from "../../lib/ledger/record.ts";
 import { appendLeaf, EMPTY_RANGE, rootOf } from "../../lib/ledger/tree.ts";
-import type { AppendInput } from "../../lib/storage/book.ts";
-import { encodeHead } from "../../lib/storage/head-state.ts";
+import type { AppendInput } from "../../lib/storage/book/book.ts";
+import { encodeHead } from "../../lib/storage/book/head-state.ts";
 import { FORMAT_KEY, HEAD_KEY, keys, STORE_FORMAT, u64 } from "../../lib/storage/keys.ts";
 import { GrowingTiles } from "./tiles.ts";
 

@@ -4,8 +4,8 @@ import { leafHash } from "../../lib/ledger/hash.ts";
 import { openRecord, sealRecord } from "../../lib/ledger/record.ts";
 import { SIGNATURE_TYPES, type VerifierKey, verifierKey } from "../../lib/ledger/signed-note.ts";
 import { createKey, type KeyPair } from "../../lib/runtime/keys.ts";
-import { Book } from "../../lib/storage/book.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Book } from "../../lib/storage/book/book.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { idOf, inputFor } from "../suites/events.ts";
 
 /** A log as somebody who follows it sees it: a book whose checkpoints the test signs. */

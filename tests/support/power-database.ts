@@ -1,4 +1,10 @@
-import { type Database, type KeyRange, openMemory, type Operation, type View } from "../../lib/storage/database.ts";
+import {
+  type Database,
+  type KeyRange,
+  openMemory,
+  type Operation,
+  type View,
+} from "../../lib/storage/level/database.ts";
 
 /**
  * A database on a disk whose power can go: what was not written with `sync`, or not yet synced when the power goes, is

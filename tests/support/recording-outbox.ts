@@ -1,5 +1,5 @@
 import type { EventDraft } from "../../lib/contracts/events.ts";
-import type { Outbox } from "../../lib/storage/outbox.ts";
+import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
 
 /** A real outbox, and what was staged in it and reached the disk, in order. */
 export function recording(outbox: Pick<Outbox, "stage">): { outbox: Pick<Outbox, "stage">; told: EventDraft[] } {

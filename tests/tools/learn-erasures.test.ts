@@ -5,8 +5,8 @@ import { beforeEach, expect, it, onTestFinished } from "vitest";
 import { openErasures } from "../../broker/directory/erasures.ts";
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import { type Folders, foldersOf } from "../../lib/runtime/folders.ts";
-import { Book } from "../../lib/storage/book.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Book } from "../../lib/storage/book/book.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { learnErasures } from "../../tools/backup/learn-erasures.ts";
 import { idOf, inputFor } from "../suites/events.ts";
 

@@ -6,7 +6,7 @@ import { LedgerError } from "../../lib/ledger/error.ts";
 import { openRecord } from "../../lib/ledger/record.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
 import { RECORDS } from "../../lib/storage/keys.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 
 /**
  * Adds to the list of erasures what the audit book in place has of them and the list has not: the list is in no backup,

@@ -1,6 +1,6 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { readRunFile } from "../../lib/runtime/run-files.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import type { LocalPlace } from "./places.ts";
 
 /** How long a process on this computer may take to say that it is there, ms. */

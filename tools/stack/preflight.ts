@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { foldersOf } from "../../lib/runtime/folders.ts";
 import { readSettings, type Settings } from "../../lib/runtime/settings.ts";
-import { Store } from "../../lib/storage/store.ts";
+import { Store } from "../../lib/storage/store/store.ts";
 import { STACK } from "./plan.ts";
 import { checkPort } from "./ports.ts";
 

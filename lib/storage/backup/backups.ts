@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { BackupCause, BackupReport, BackupRow, StoreName } from "../../contracts/backup.ts";
 import type { Actor } from "../../contracts/events.ts";
 import { RastroError, toProblem } from "../../contracts/errors.ts";
-import type { Store } from "../store.ts";
+import type { Store } from "../store/store.ts";
 import { checkBackup } from "./check.ts";
 import { backupsIn, listBackups, notKept, requireBackup, type Retention } from "./folder.ts";
 import { makeBackup } from "./make.ts";

@@ -6,7 +6,7 @@ import { parseCheckpoint, type TreeHead } from "../../ledger/checkpoint.ts";
 import { leafHash } from "../../ledger/hash.ts";
 import { hashIn, TILE_WIDTH } from "../../ledger/tiles.ts";
 import { appendLeaf, EMPTY_RANGE, type Range, rootOf } from "../../ledger/tree.ts";
-import { decodeHead } from "../head-state.ts";
+import { decodeHead } from "../book/head-state.ts";
 import { HEAD_KEY, readU64 } from "../keys.ts";
 import { damagedBackup, readBackup } from "./read.ts";
 

@@ -1,7 +1,7 @@
 import type { RestoredMark } from "../../contracts/backup.ts";
 import { LOCAL_ADMIN } from "../../contracts/directory.ts";
 import type { Actor, EventDraft } from "../../contracts/events.ts";
-import { type KeysOfPeople, sealReason } from "../sealed-reason.ts";
+import { type KeysOfPeople, sealReason } from "../people/sealed-reason.ts";
 import type { Made } from "./backups.ts";
 
 /** Whoever restores has the data folder in hand, as whoever has the hub's local key. */

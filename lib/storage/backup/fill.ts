@@ -1,5 +1,5 @@
 import type { BackupFault } from "../../contracts/backup.ts";
-import type { Store } from "../store.ts";
+import type { Store } from "../store/store.ts";
 import { damagedBackup, readBackup } from "./read.ts";
 
 /** Bytes of keys and values that wait to be written. */

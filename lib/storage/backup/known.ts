@@ -1,9 +1,9 @@
 import { rootOf } from "../../ledger/tree.ts";
-import { decodeHead } from "../head-state.ts";
-import { decodeKept } from "../checkpoints.ts";
+import { decodeHead } from "../book/head-state.ts";
+import { decodeKept } from "../book/checkpoints.ts";
 import { CHECKPOINTS, HEAD_KEY } from "../keys.ts";
-import { NoteFile } from "../note-file.ts";
-import type { KeyRange, Store } from "../store.ts";
+import { NoteFile } from "../book/note-file.ts";
+import type { KeyRange, Store } from "../store/store.ts";
 
 /** A head that somebody has seen of a book. `by` says who: `the head note`, `the store`, `a witness`. */
 export type KnownHead = { size: number; root: Buffer; by: string };

@@ -1,10 +1,10 @@
 import type { Event } from "../../contracts/events.ts";
 import { BookName } from "../../contracts/names.ts";
 import { canonicalText } from "../../ledger/canonical.ts";
-import { decodeStaged, encodeStaged } from "../outbox-event.ts";
+import { decodeStaged, encodeStaged } from "../outbox/outbox-event.ts";
 import { keys, readU64, u64 } from "../keys.ts";
-import { decodeState, encodeState, type OutboxState } from "../outbox-state.ts";
-import type { Store, Tx } from "../store.ts";
+import { decodeState, encodeState, type OutboxState } from "../outbox/outbox-state.ts";
+import type { Store, Tx } from "../store/store.ts";
 
 /** Events that one batch renews. */
 const BATCH = 200;

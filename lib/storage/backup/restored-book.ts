@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { Count, Instant } from "../../contracts/names.ts";
-import type { Book } from "../book.ts";
-import { bookOwnEvent } from "../own-event.ts";
-import type { KeysOfPeople } from "../sealed-reason.ts";
-import type { ServiceSelf } from "../service-event.ts";
-import type { Store, Tx } from "../store.ts";
+import type { Book } from "../book/book.ts";
+import { bookOwnEvent } from "../book/own-event.ts";
+import type { KeysOfPeople } from "../people/sealed-reason.ts";
+import type { ServiceSelf } from "../book/service-event.ts";
+import type { Store, Tx } from "../store/store.ts";
 import { restoredEvent } from "./events.ts";
 import type { BackupOptions } from "./service-backups.ts";
 

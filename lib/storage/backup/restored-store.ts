@@ -1,6 +1,6 @@
-import type { Outbox } from "../outbox.ts";
-import type { KeysOfPeople } from "../sealed-reason.ts";
-import type { Store } from "../store.ts";
+import type { Outbox } from "../outbox/outbox.ts";
+import type { KeysOfPeople } from "../people/sealed-reason.ts";
+import type { Store } from "../store/store.ts";
 import { restoredEvent } from "./events.ts";
 import type { BackupOptions } from "./service-backups.ts";
 

@@ -1,7 +1,7 @@
 import type { RestoredMark, StoreName } from "../../contracts/backup.ts";
 import type { EventDraft } from "../../contracts/events.ts";
-import type { ServiceSelf } from "../service-event.ts";
-import type { Store } from "../store.ts";
+import type { ServiceSelf } from "../book/service-event.ts";
+import type { Store } from "../store/store.ts";
 import { type Backups, createBackups } from "./backups.ts";
 import { backupMade } from "./events.ts";
 import type { Retention } from "./folder.ts";

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
 import type { BackupHeader } from "../../contracts/backup.ts";
-import type { StoreSnapshot } from "../snapshot.ts";
+import type { StoreSnapshot } from "../level/snapshot.ts";
 import { syncFolder } from "../sync-folder.ts";
 import { encodeRow, type FrameKind, framePrefix, MAGIC } from "./frames.ts";
 

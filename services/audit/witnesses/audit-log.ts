@@ -3,8 +3,8 @@ import type { After } from "../../../lib/messaging/timing.ts";
 import type { VerifierKey } from "../../../lib/ledger/signed-note.ts";
 import { parseCheckpoint, type Checkpoint } from "../../../lib/ledger/checkpoint.ts";
 import type { Logger } from "../../../lib/runtime/log.ts";
-import type { Book } from "../../../lib/storage/book.ts";
-import type { Checkpoints } from "../../../lib/storage/checkpoints.ts";
+import type { Book } from "../../../lib/storage/book/book.ts";
+import type { Checkpoints } from "../../../lib/storage/book/checkpoints.ts";
 import type { Gate } from "./gate.ts";
 import type { WitnessedLog } from "./witnessed-log.ts";
 

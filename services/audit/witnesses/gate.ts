@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { BookName, Count } from "../../../lib/contracts/names.ts";
-import type { Book } from "../../../lib/storage/book.ts";
-import type { Store } from "../../../lib/storage/store.ts";
+import type { Book } from "../../../lib/storage/book/book.ts";
+import type { Store } from "../../../lib/storage/store/store.ts";
 import type { Behind } from "./witnessed-log.ts";
 
 /** It lies outside the records: while it is there the book takes none. */

@@ -1,5 +1,5 @@
 import type { Actor, Event, EventDraft } from "../../../lib/contracts/events.ts";
-import type { ServiceSelf } from "../../../lib/storage/service-event.ts";
+import type { ServiceSelf } from "../../../lib/storage/book/service-event.ts";
 
 /** Who tells, and by which clock. */
 export type Teller = { self: Pick<ServiceSelf, "name" | "tz" | "now">; newId: () => string };

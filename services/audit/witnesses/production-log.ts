@@ -2,7 +2,7 @@ import { type Checkpoint, parseCheckpoint, signedBy } from "../../../lib/ledger/
 import type { VerifierKey } from "../../../lib/ledger/signed-note.ts";
 import type { Requester } from "../../../lib/messaging/request-client.ts";
 import type { Logger } from "../../../lib/runtime/log.ts";
-import type { Store } from "../../../lib/storage/store.ts";
+import type { Store } from "../../../lib/storage/store/store.ts";
 import { asSigned, type Behind, type WitnessedLog } from "./witnessed-log.ts";
 
 const BOOK = "production";

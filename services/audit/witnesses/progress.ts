@@ -3,7 +3,7 @@ import type { BookName } from "../../../lib/contracts/names.ts";
 import { Count } from "../../../lib/contracts/names.ts";
 import type { Checkpoint } from "../../../lib/ledger/checkpoint.ts";
 import { keys } from "../../../lib/storage/keys.ts";
-import type { Store } from "../../../lib/storage/store.ts";
+import type { Store } from "../../../lib/storage/store/store.ts";
 import { asSigned } from "./witnessed-log.ts";
 
 /** Timers may fire a little before their time. */

@@ -1,8 +1,8 @@
 import { RastroError } from "../../../lib/contracts/errors.ts";
 import type { BookName } from "../../../lib/contracts/names.ts";
-import type { Book } from "../../../lib/storage/book.ts";
+import type { Book } from "../../../lib/storage/book/book.ts";
 import { keys } from "../../../lib/storage/keys.ts";
-import type { Store, Tx } from "../../../lib/storage/store.ts";
+import type { Store, Tx } from "../../../lib/storage/store/store.ts";
 import { foldLoss, type LossAccepted, type Losses, lossIn } from "./loss.ts";
 import { foldWitness, type Told, type WitnessRow, witnessOf } from "./membership.ts";
 import { foldTrouble, type Trouble, type TroubleKey, troubleKey } from "./troubles.ts";

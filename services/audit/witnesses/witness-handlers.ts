@@ -1,7 +1,7 @@
 import type { RequestOf, ResponseOf } from "../../../lib/contracts/operations.ts";
 import type { Justification } from "../../../lib/contracts/production.ts";
 import type { Caller } from "../../../lib/messaging/request-server.ts";
-import { type KeysOfPeople, sealReason } from "../../../lib/storage/sealed-reason.ts";
+import { type KeysOfPeople, sealReason } from "../../../lib/storage/people/sealed-reason.ts";
 import type { Admissions, AskedBy } from "./admissions.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 import type { Witnesses } from "./witnesses.ts";

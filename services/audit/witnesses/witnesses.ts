@@ -3,7 +3,7 @@ import type { BookWitnessed, WitnessInfo } from "../../../lib/contracts/witness-
 import { formatVerifierKey } from "../../../lib/ledger/signed-note.ts";
 import type { After } from "../../../lib/messaging/timing.ts";
 import type { Logger } from "../../../lib/runtime/log.ts";
-import type { Store } from "../../../lib/storage/store.ts";
+import type { Store } from "../../../lib/storage/store/store.ts";
 import type { Admissions } from "./admissions.ts";
 import { type Asker, startAsker } from "./asker.ts";
 import type { BehindBooks } from "./behind.ts";

@@ -9,11 +9,11 @@ import { type After, after as systemAfter } from "../../../lib/messaging/timing.
 import type { Logger } from "../../../lib/runtime/log.ts";
 import type { LogKeys } from "../../../lib/runtime/log-keys.ts";
 import { replaceFile } from "../../../lib/runtime/new-file.ts";
-import type { Book } from "../../../lib/storage/book.ts";
-import type { Checkpoints } from "../../../lib/storage/checkpoints.ts";
-import type { KeysOfPeople } from "../../../lib/storage/sealed-reason.ts";
-import type { ServiceSelf } from "../../../lib/storage/service-event.ts";
-import type { Store } from "../../../lib/storage/store.ts";
+import type { Book } from "../../../lib/storage/book/book.ts";
+import type { Checkpoints } from "../../../lib/storage/book/checkpoints.ts";
+import type { KeysOfPeople } from "../../../lib/storage/people/sealed-reason.ts";
+import type { ServiceSelf } from "../../../lib/storage/book/service-event.ts";
+import type { Store } from "../../../lib/storage/store/store.ts";
 import type { BookOwnAct } from "../own-acts.ts";
 import { createAdmissions } from "./admissions.ts";
 import { takeInAlarms } from "./alarm-intake.ts";

@@ -1,7 +1,7 @@
 import { isOpen } from "../../../lib/contracts/commands.ts";
 import { RastroError } from "../../../lib/contracts/errors.ts";
-import type { Outbox } from "../../../lib/storage/outbox.ts";
-import type { Store, Tx } from "../../../lib/storage/store.ts";
+import type { Outbox } from "../../../lib/storage/outbox/outbox.ts";
+import type { Store, Tx } from "../../../lib/storage/store/store.ts";
 import { commandEvent } from "./command-events.ts";
 import { commandKeys, idOf, listRange, OPEN, RECORDS } from "./command-keys.ts";
 import { type CommandRecord, decodeRecord, encodeRecord, stepOf } from "./command-record.ts";

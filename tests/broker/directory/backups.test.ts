@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createDirectoryClient } from "../../../lib/runtime/directory-client.ts";
 import { createBackups, type Made } from "../../../lib/storage/backup/backups.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { startTestHub } from "../../support/hub.ts";
 

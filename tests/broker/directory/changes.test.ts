@@ -3,7 +3,7 @@ import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import { Event } from "../../../lib/contracts/events.ts";
 import { canonicalBytes } from "../../../lib/ledger/canonical.ts";
 import { createKey } from "../../../lib/runtime/keys.ts";
-import type { Store } from "../../../lib/storage/store.ts";
+import type { Store } from "../../../lib/storage/store/store.ts";
 import { LOCAL_KEY, stagedEvents, testDirectory, type TestDirectory } from "../../support/directory.ts";
 
 const MARIA = {

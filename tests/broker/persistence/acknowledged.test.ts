@@ -1,8 +1,8 @@
 import type { IPubackPacket, IPubrecPacket, Packet } from "mqtt-packet";
 import { expect, it, onTestFinished } from "vitest";
 import { openPersistence } from "../../../broker/persistence/persistence.ts";
-import { type Database, openMemory } from "../../../lib/storage/database.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { type Database, openMemory } from "../../../lib/storage/level/database.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { FaultyDatabase } from "../../suites/faulty-database.ts";
 import { inboxOf } from "../../support/inbox.ts";
 import { startPlainHub } from "../../support/plain-hub.ts";

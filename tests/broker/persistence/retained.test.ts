@@ -3,8 +3,8 @@ import { expect, it, onTestFinished } from "vitest";
 import { keys } from "../../../broker/persistence/keys.ts";
 import { openPersistence } from "../../../broker/persistence/persistence.ts";
 import { decodeMessage } from "../../../broker/persistence/stored-message.ts";
-import { openMemory } from "../../../lib/storage/database.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { openMemory } from "../../../lib/storage/level/database.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { FaultyDatabase } from "../../suites/faulty-database.ts";
 
 /* What a start of the hub would find of a topic on which retained messages of QoS 0 and QoS 1 meet. */

@@ -9,8 +9,8 @@ import type { Command, CommandResult } from "../../../lib/contracts/commands.ts"
 import { topics } from "../../../lib/contracts/topics.ts";
 import { importPublicKey } from "../../../lib/ledger/signature.ts";
 import { createKey, type KeyPair } from "../../../lib/runtime/keys.ts";
-import { Outbox } from "../../../lib/storage/outbox.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Outbox } from "../../../lib/storage/outbox/outbox.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { command, signedBy } from "../../support/commands.ts";
 import { recording } from "../../support/recording-outbox.ts";
 import { SILENT } from "../../support/silent.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Command } from "../../../lib/contracts/commands.ts";
 import { canonicalText } from "../../../lib/ledger/canonical.ts";
 import { createKey } from "../../../lib/runtime/keys.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { signedBy } from "../../support/commands.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { FLEET, hubTimeOf, issued, NOW, receiverOf } from "./parts.ts";

@@ -13,9 +13,9 @@ import { tidyUp } from "../../../edge-agent/housekeeping.ts";
 import type { Receipt } from "../../../lib/contracts/events.ts";
 import { createKey } from "../../../lib/runtime/keys.ts";
 import { sign } from "../../../lib/ledger/signature.ts";
-import { type Database, openLevel } from "../../../lib/storage/database.ts";
-import { Outbox } from "../../../lib/storage/outbox.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { type Database, openLevel } from "../../../lib/storage/level/database.ts";
+import { Outbox } from "../../../lib/storage/outbox/outbox.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { recordingLog } from "../support/recording-log.ts";
 import { signedOf } from "../../support/signed-of.ts";
 

@@ -6,7 +6,7 @@ import { foldersOf } from "../../../lib/runtime/folders.ts";
 import { type KeyPair, loadOrCreateKey, writePublicKey } from "../../../lib/runtime/keys.ts";
 import { replaceFile } from "../../../lib/runtime/new-file.ts";
 import { readRunFile, writeRunFile } from "../../../lib/runtime/run-files.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { startTestHub, type TestHub } from "../../support/hub.ts";
 import { Supervised } from "../../support/supervised.ts";
 

@@ -7,7 +7,7 @@ import type { EventDraft } from "../../../lib/contracts/events.ts";
 import { topics } from "../../../lib/contracts/topics.ts";
 import type { LedgerRecord } from "../../../lib/ledger/record.ts";
 import { readU64, RECORDS } from "../../../lib/storage/keys.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { type Audit, startAudit } from "../../../services/audit/start-audit.ts";
 import { type Production, startProduction } from "../../../services/production/start-production.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";

@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from "vitest";
-import { Book } from "../../../lib/storage/book.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Book } from "../../../lib/storage/book/book.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { createOwnActs } from "../../../services/audit/own-acts.ts";
 import { draft, idOf, NOW } from "../../suites/events.ts";
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import type { Presence } from "../../../lib/contracts/machine.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { type Fleet, startFleet } from "../../../services/fleet/start-fleet.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
 import { joinAsPerson, joinAsService } from "../join-hub.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Event } from "../../../lib/contracts/events.ts";
 import { canonicalBytes } from "../../../lib/ledger/canonical.ts";
 import { verifySignature } from "../../../lib/ledger/signature.ts";
-import { quarantineQueries } from "../../../lib/storage/quarantine-queries.ts";
+import { quarantineQueries } from "../../../lib/storage/quarantine/quarantine-queries.ts";
 import { addition, CALLER, type Desk, openDesk, problemOf, REASON, STORES } from "./desk.ts";
 import { fields, MARIA, NOW, RUI, uuid } from "./samples.ts";
 

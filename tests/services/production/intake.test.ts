@@ -3,7 +3,7 @@ import type { Event } from "../../../lib/contracts/events.ts";
 import { canonicalBytes } from "../../../lib/ledger/canonical.ts";
 import { sign } from "../../../lib/ledger/signature.ts";
 import { createKey } from "../../../lib/runtime/keys.ts";
-import { createIntake, type Intake } from "../../../lib/storage/intake.ts";
+import { createIntake, type Intake } from "../../../lib/storage/intake/intake.ts";
 import { judgeMachineEvent } from "../../../services/production/machine-entries.ts";
 import { type Desk, openDesk, STORES } from "./desk.ts";
 import { fields, machine, machineEvent, NAMES, uuid } from "./samples.ts";

@@ -1,4 +1,4 @@
-import type { Cell } from "../../../lib/storage/store.ts";
+import type { Cell } from "../../../lib/storage/store/store.ts";
 
 /** A transaction over a map: what a fold needs of a store, and nothing else. Keys sort as a store's do. */
 export function createMemoryTx() {

@@ -5,7 +5,7 @@ import { v7 } from "uuid";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { EventDraft } from "../../../lib/contracts/events.ts";
 import { keys } from "../../../lib/storage/keys.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { type Production, startProduction } from "../../../services/production/start-production.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
 import { joinAsMachine, joinAsPerson, joinAsService } from "../join-hub.ts";

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Store } from "../../../lib/storage/store.ts";
-import type { AppendInput } from "../../../lib/storage/book.ts";
+import type { Store } from "../../../lib/storage/store/store.ts";
+import type { AppendInput } from "../../../lib/storage/book/book.ts";
 import type { FoldableRecord } from "../../../services/production/entry-state.ts";
 import { bringViewsUpToDate, rebuildViews } from "../../../services/production/rebuild.ts";
 import { VIEWS } from "../../../services/production/view-keys.ts";

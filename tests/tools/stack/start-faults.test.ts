@@ -9,7 +9,7 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { foldersOf } from "../../../lib/runtime/folders.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 
 const stack = fileURLToPath(new URL("../../../tools/stack.ts", import.meta.url));
 let folder: string;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { foldersOf } from "../../../lib/runtime/folders.ts";
 import { readRunFile } from "../../../lib/runtime/run-files.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { credentialsFile } from "../../../tools/client/credentials.ts";
 import { rastro } from "../commands/cli.ts";
 import { BY_NPM, type RealStack, startStack } from "./real-stack.ts";

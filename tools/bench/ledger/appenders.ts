@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { sha256 } from "../../../lib/ledger/hash.ts";
-import { type Database, openLevel, type Operation } from "../../../lib/storage/database.ts";
-import { GROUP_STAGES } from "../../../lib/storage/group-writer.ts";
+import { type Database, openLevel, type Operation } from "../../../lib/storage/level/database.ts";
+import { GROUP_STAGES } from "../../../lib/storage/store/group-writer.ts";
 import { u64 } from "../../../lib/storage/keys.ts";
 import { openBook } from "./large-book.ts";
 import { type Prepared, preparedBytes, preparedRecord } from "./records.ts";

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { leafHash } from "../../../lib/ledger/hash.ts";
-import { openLevel } from "../../../lib/storage/database.ts";
+import { openLevel } from "../../../lib/storage/level/database.ts";
 import { RECORDS } from "../../../lib/storage/keys.ts";
 import { quantile } from "./callers.ts";
 import { checkExport, exportAll } from "./export-jobs.ts";

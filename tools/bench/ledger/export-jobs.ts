@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { trustOf } from "../../verify/trust.ts";
 import { verifyFile } from "../../verify/verify-file.ts";
 import { ExportFilter } from "../../../lib/contracts/export.ts";
-import { createExports } from "../../../lib/storage/book-export.ts";
+import { createExports } from "../../../lib/storage/export/book-export.ts";
 import { writeJsonLines } from "../../export/export-book.ts";
 import { writeNewFile } from "../../export/new-file.ts";
 import { keepMemorySteady } from "../../export/steady-memory.ts";

@@ -1,8 +1,8 @@
 import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
-import { Book } from "../../../lib/storage/book.ts";
-import type { LogSigner } from "../../../lib/storage/checkpoints.ts";
-import { Store } from "../../../lib/storage/store.ts";
+import { Book } from "../../../lib/storage/book/book.ts";
+import type { LogSigner } from "../../../lib/storage/book/checkpoints.ts";
+import { Store } from "../../../lib/storage/store/store.ts";
 import { preparedRecord } from "./records.ts";
 
 /** Appends that are under way at once while a book is made. */

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { sealRecord } from "../../../lib/ledger/record.ts";
 import { canonicalText } from "../../../lib/ledger/canonical.ts";
-import type { AppendInput } from "../../../lib/storage/book.ts";
+import type { AppendInput } from "../../../lib/storage/book/book.ts";
 
 /** What an append is given: a record's content, its event's id and the event's canonical text. */
 export type Prepared = { input: AppendInput; id: string; text: string };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { makeBackup } from "../../../../lib/storage/backup/make.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 
 /* Run by killed.test.ts: begins a backup and is killed as by kill -9 when so many of its frames are written. */
 

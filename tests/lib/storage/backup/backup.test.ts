@@ -7,7 +7,7 @@ import { fillStore } from "../../../../lib/storage/backup/fill.ts";
 import { backupName, listBackups } from "../../../../lib/storage/backup/folder.ts";
 import { makeBackup } from "../../../../lib/storage/backup/make.ts";
 import { writeBackup } from "../../../../lib/storage/backup/write.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 import { NOW } from "../../../suites/events.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { openBookIn, rowsOf } from "./book-to-back-up.ts";

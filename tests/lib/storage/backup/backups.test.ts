@@ -2,7 +2,7 @@ import { readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Backups, createBackups, type Made } from "../../../../lib/storage/backup/backups.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 import { NOW } from "../../../suites/events.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 

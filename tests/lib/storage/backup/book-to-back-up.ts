@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import type { BackupReport } from "../../../../lib/contracts/backup.ts";
 import { makeBackup } from "../../../../lib/storage/backup/make.ts";
-import { Book } from "../../../../lib/storage/book.ts";
-import { Outbox } from "../../../../lib/storage/outbox.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { Book } from "../../../../lib/storage/book/book.ts";
+import { Outbox } from "../../../../lib/storage/outbox/outbox.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 import { draft, idOf, inputFor, NOW } from "../../../suites/events.ts";
 
 export const ORIGIN = "plant-1/production";

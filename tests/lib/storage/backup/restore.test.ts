@@ -7,7 +7,7 @@ import { appendLeaf, EMPTY_RANGE, rootOf } from "../../../../lib/ledger/tree.ts"
 import { formatHeadNote, parseHeadNote } from "../../../../lib/ledger/head-note.ts";
 import { backupsIn } from "../../../../lib/storage/backup/folder.ts";
 import { restoreBackup, type RestoreOptions } from "../../../../lib/storage/backup/restore.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 import { draft, idOf, NOW } from "../../../suites/events.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
 import { openBookIn, ORIGIN, rowsOf } from "./book-to-back-up.ts";

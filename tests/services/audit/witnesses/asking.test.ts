@@ -6,7 +6,7 @@ import { leafHash } from "../../../../lib/ledger/hash.ts";
 import { appendLeaf, consistencyPath, EMPTY_RANGE, rootOf } from "../../../../lib/ledger/tree.ts";
 import { createKey } from "../../../../lib/runtime/keys.ts";
 import type { After } from "../../../../lib/messaging/timing.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 import { type Asker, HEARTBEAT_MS, startAsker } from "../../../../services/audit/witnesses/asker.ts";
 import type { Carry, Outcome } from "../../../../services/audit/witnesses/exchange.ts";
 import { openProgress } from "../../../../services/audit/witnesses/progress.ts";

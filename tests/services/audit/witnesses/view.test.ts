@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { v7 } from "uuid";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { EventDraft } from "../../../../lib/contracts/events.ts";
-import { Book } from "../../../../lib/storage/book.ts";
+import { Book } from "../../../../lib/storage/book/book.ts";
 import { keys } from "../../../../lib/storage/keys.ts";
-import { bookOwnEvent } from "../../../../lib/storage/own-event.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { bookOwnEvent } from "../../../../lib/storage/book/own-event.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 import { beginningOf, endOf, type Trouble } from "../../../../services/audit/witnesses/troubles.ts";
 import { openWitnessView, type WitnessView } from "../../../../services/audit/witnesses/view.ts";
 

@@ -5,7 +5,7 @@ import { topics } from "../../../../lib/contracts/topics.ts";
 import { sign, verifySignature } from "../../../../lib/ledger/signature.ts";
 import type { Link } from "../../../../lib/messaging/link.ts";
 import { createKey } from "../../../../lib/runtime/keys.ts";
-import { Store } from "../../../../lib/storage/store.ts";
+import { Store } from "../../../../lib/storage/store/store.ts";
 import { type Fleet, startFleet } from "../../../../services/fleet/start-fleet.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../../support/hub.ts";
 import { bookEverything } from "../../../support/simple-book.ts";

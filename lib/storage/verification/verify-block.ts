@@ -1,0 +1,138 @@
+import type { BlockCheck } from "../../ledger/block-check.ts";
+import {
+  SignatureCheck,
+  type CheckedSignatures,
+  type SignedPart,
+  type SignerKeys,
+} from "../../ledger/signature-check.ts";
+import type { SoundBlock } from "../../ledger/walk.ts";
+import type { Database, KeyRange, RowForm } from "../level/database.ts";
+import { IdSums } from "./id-sums.ts";
+import { keys } from "../keys.ts";
+
+/** Records of a block: a power of two, so that a block is one subtree. */
+export const BLOCK_RECORDS = 8192;
+/** Bytes that are read ahead. */
+const READ_AHEAD = 1024 * 1024;
+
+/** What a block check reads and asks. */
+export type BlockSource = {
+  database: Pick<Database, "iterator">;
+  check: BlockCheck;
+  keys: SignerKeys;
+  /** Sees to it that `keys` has what there is of these names. */
+  fetchKeys: (names: string[]) => Promise<void>;
+  seeds: readonly [number, number];
+  /** Rows that are read and looked at in one go: how long other work of this thread has to wait. */
+  batch: number;
+  /** Asked after each batch, on a thread that has other work to do. */
+  letOthersIn?: () => Promise<void>;
+};
+
+/** What is known of a sound block. */
+export type BlockOutcome = { block: SoundBlock; signatures: CheckedSignatures; ids: IdSums["sums"] };
+
+/**
+ * Reads the records of a block and all nodes above them, each once and in order.
+ *
+ * @returns null when anything in it is not as it should be, or cannot be read.
+ */
+export async function checkBlock(o: BlockSource, first: number, count: number): Promise<BlockOutcome | null> {
+  try {
+    return await checkRows(o, first, count);
+  } catch {
+    // LevelDB could not read a part of it: the walk asks for each record by itself and says which.
+    return null;
+  }
+}
+
+async function checkRows(o: BlockSource, first: number, count: number): Promise<BlockOutcome | null> {
+  const { check } = o;
+  const signatures = new SignatureCheck(o.keys);
+  const ids = new IdSums(o.seeds);
+  check.begin(first);
+  const records = { gte: keys.record(first), lt: keys.record(first + count), ...TEXTS };
+  for await (const rows of batches<string>(o, records)) {
+    const signed: SignedPart[] = [];
+    for (const text of rows) {
+      const parts = check.addRecord(text);
+      if (parts === null || !ids.addText(parts.id, parts.seq)) return null;
+      signed.push(parts.signed);
+    }
+    if (!(await checkSignatures(o, signatures, signed))) return null;
+  }
+  if (check.records !== count || !(await checkTiles(o))) return null;
+  return { block: check.sound(), signatures: signatures.counts, ids: ids.sums };
+}
+
+async function checkSignatures(o: BlockSource, signatures: SignatureCheck, signed: SignedPart[]): Promise<boolean> {
+  await o.fetchKeys(signed.flatMap((part) => part.sig?.by ?? part.source ?? []));
+  return signed.every((part) => signatures.faultOf(part) === null);
+}
+
+async function checkTiles(o: BlockSource): Promise<boolean> {
+  const { check } = o;
+  for (let due = check.tilesDue; due !== null; due = check.tilesDue) {
+    const tiles = { gte: keys.tile(due.level, due.first), lt: keys.tile(due.level, due.end), ...TILES };
+    for await (const rows of batches<Buffer>(o, tiles)) {
+      for (const tile of rows) if (!check.addTile(tile)) return false;
+    }
+    if (!check.closeLevel()) return false;
+  }
+  return true;
+}
+
+/**
+ * Adds up the ids of a range of rows that lead to records before `size`.
+ *
+ * @throws when a part cannot be read.
+ */
+export async function sumIds(
+  o: Pick<BlockSource, "database" | "seeds" | "batch" | "letOthersIn">,
+  range: KeyRange,
+  size: number,
+): Promise<IdSums["sums"]> {
+  const ids = new IdSums(o.seeds);
+  for await (const rows of readAhead(o, { ...range, highWaterMarkBytes: READ_AHEAD })) {
+    for (const [key, value] of rows) if (isIdRow(key, value as Buffer)) ids.addRow(key, value as Buffer, size);
+  }
+  return ids.sums;
+}
+
+/** The key of an id has 17 bytes, its value 8; what has others is not ours. */
+function isIdRow(key: Buffer, value: Buffer): boolean {
+  return key.length === 17 && value.length === 8;
+}
+
+const TEXTS: RowForm = { keys: false, valueEncoding: "utf8", highWaterMarkBytes: READ_AHEAD };
+const TILES: RowForm = { keys: false, highWaterMarkBytes: READ_AHEAD };
+
+async function* batches<T>(o: BlockSource, range: KeyRange & RowForm): AsyncGenerator<T[]> {
+  // Without keys a row is [undefined, value], and the value what the encoding makes of it.
+  for await (const rows of readAhead(o, range)) yield rows.map(([, value]) => value as T);
+}
+
+/** Batches of rows, each read on another thread while the one before it is looked at. */
+async function* readAhead(
+  o: Pick<BlockSource, "database" | "batch" | "letOthersIn">,
+  range: KeyRange & RowForm,
+): AsyncGenerator<[Buffer, unknown][]> {
+  const iterator = o.database.iterator(range);
+  const read = () => {
+    const rows = iterator.nextv(o.batch);
+    // What fails while nobody waits for it is thrown where it is waited for.
+    rows.catch(() => undefined);
+    return rows;
+  };
+  try {
+    for (let ahead = read(); ;) {
+      const rows = await ahead;
+      if (rows.length === 0) return;
+      ahead = read();
+      yield rows;
+      if (o.letOthersIn !== undefined) await o.letOthersIn();
+    }
+  } finally {
+    await iterator.close();
+  }
+}
