@@ -99,9 +99,11 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
     kept: checkpoints,
     onFault: (error) => log.error({ err: error }, "pruning the checkpoints failed"),
   });
+  // What a restore that was to be older knew to be lost is on record before anybody is asked, and no news then.
+  const isOlder = [o.backups.restored?.older, isOlderCopy(o.promoted)].includes(true);
+  if (isOlder) await recordPutBack(o, book);
   const witnessing = await openWitnessing({ ...o, ...o.witnessing, book, checkpoints, tell: bookOwnAct });
-  await recordRestored({ ...o, book });
-  if (o.promoted !== undefined) await recordPromoted({ ...o, book, promoted: o.promoted });
+  if (!isOlder) await recordPutBack(o, book);
   const publisher =
     book.damage === null
       ? publishCheckpoints({ link, book: "audit", checkpoints, rotations: o.logKeys.rotations, log, now: self.now })
@@ -145,6 +147,17 @@ async function openBook({ store, repaired = null, logKeys, headNote, log }: Audi
   if (book.damage !== null)
     log.error({ damage: book.damage }, "the book is damaged: it is shown and verified, and takes no records");
   return book;
+}
+
+function isOlderCopy(promoted: Promoted | undefined): boolean {
+  const mark = promoted?.mark ?? null;
+  return mark !== null && mark.known > mark.size;
+}
+
+/** What was put in the book's place since its last start, if anything was. */
+async function recordPutBack(o: AuditOptions, book: Book): Promise<void> {
+  await recordRestored({ ...o, book });
+  if (o.promoted !== undefined) await recordPromoted({ ...o, book, promoted: o.promoted });
 }
 
 function backupsOf({ store, logKeys, self, newId, log, backups: options }: AuditOptions, tell: BookOwnAct): Backups {

@@ -1,4 +1,5 @@
 import type { Event, EventDraft } from "../../lib/contracts/events.ts";
+import { lossOf } from "../../lib/contracts/loss.ts";
 import { sha256 } from "../../lib/ledger/hash.ts";
 import type { LedgerRecord } from "../../lib/ledger/record.ts";
 import type { Restoration } from "../../lib/storage/backup/restored-book.ts";
@@ -7,7 +8,7 @@ import type { Booked } from "./entry-state.ts";
 /**
  * What the audit book is told of a record of this book. It has the id of the event that it tells of: one happening,
  * one id, in every book that tells of it, so that telling it twice books it once. `at` is there when a correction
- * moved the time of the entry.
+ * moved the time of the entry, `loss` when an older copy was put in the book's place on purpose.
  *
  * After the book was restored from a backup, what had happened before comes again and gets other numbers. Audit may know
  * of it under the event's id already, so it is told as a record that was booked again, under an id of its own.
@@ -19,6 +20,7 @@ export function announcementOf(
 ): EventDraft {
   const event = record.event as Event;
   const again = restoration !== null && booked.seq >= restoration.size && event.at < restoration.at;
+  const loss = lossOf(event);
   const { result, code, rev, before, after, role, flags } = record.added;
   const payload = {
     book: "production",
@@ -34,6 +36,7 @@ export function announcementOf(
     flags,
     origin: event.src.name,
     ...(again && { event: event.id }),
+    ...(loss !== null && { loss }),
     ...(event.type === "entry.corrected" && event.payload["at"] !== undefined && { at: event.payload["at"] }),
   } as EventDraft["payload"];
   return {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { v7 } from "uuid";
 import { expect, onTestFinished, vi } from "vitest";
+import type { RestoredMark } from "../../lib/contracts/backup.ts";
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import type { BookName } from "../../lib/contracts/names.ts";
 import { topics } from "../../lib/contracts/topics.ts";
@@ -48,11 +49,12 @@ export async function openWitnessedPlant() {
     await rm(folder, { recursive: true });
   });
 
-  async function begin(o: Partial<WitnessingSettings> = {}): Promise<Audit> {
+  async function begin(o: Partial<WitnessingSettings> = {}, restored: RestoredMark | null = null): Promise<Audit> {
     const store = await Store.openFolder(join(folder, "audit"));
     const parts = await joinAsService(hub, keyed.audit, store);
     const witnessing = witnessingOf({ policyFile: join(folder, "tlog-policy"), ...o });
-    const audit = await startAudit({ ...parts, witnessing, headNote: join(folder, "head.note") });
+    const backups = { ...parts.backups, restored };
+    const audit = await startAudit({ ...parts, backups, witnessing, headNote: join(folder, "head.note") });
     const close = once(async () => {
       await audit.close();
       await parts.link.close();
@@ -63,10 +65,10 @@ export async function openWitnessedPlant() {
     return audit;
   }
 
-  async function beginProduction(): Promise<Production> {
+  async function beginProduction(restored: RestoredMark | null = null): Promise<Production> {
     const store = await Store.inMemory();
     const parts = await joinAsService(hub, keyed.production, store);
-    const production = await startProduction(parts);
+    const production = await startProduction({ ...parts, backups: { ...parts.backups, restored } });
     const close = once(async () => {
       await production.close();
       await parts.link.close();

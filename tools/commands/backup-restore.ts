@@ -163,16 +163,19 @@ function textOf(place: LocalPlace, { mark, header, rows, saved, notSaved }: Rest
     ["saved as", saved ?? notSaved],
     ...(erasures ? ([["erasures", `${erasures} that only the audit book knew`]] as [string, string][]) : []),
   ]);
-  return [facts, "", ...nextSteps(place, mark.older)].join("\n");
+  return [facts, "", ...nextSteps(place, mark)].join("\n");
 }
 
-function nextSteps({ name }: LocalPlace, older: boolean): string[] {
+function nextSteps({ name }: LocalPlace, mark: Restored["mark"]): string[] {
   const check = { production: "rastro audit verify --book production", audit: "rastro audit verify" };
   const next = ["Next:", "  start Rastro again (npm start); the restore goes on record"];
   if (name === "production" || name === "audit") {
     next.push("  machines and services send again what they keep of the time since the backup", `  ${check[name]}`);
-    if (older) next.push(`  rastro audit accept-loss --book ${name}, where witnesses have seen more of the book`);
-    if (older && name === "production")
+    if (mark.older)
+      next.push(
+        `  rastro audit accept-loss --book ${name}, only where somebody turns up who has seen more than ${mark.from?.size} records`,
+      );
+    if (mark.older && name === "production")
       next.push("  entries that people made at the hub since have to be made again: rastro audit tail shows them");
   }
   if (name === "directory")

@@ -14,7 +14,7 @@ export interface BehindBooks {
   /** Stops a book, and says so; all that is known of it. A book that cannot be told is told again the next time. */
   fall(...behind: Behind[]): Promise<void>;
   of(book: BookName): readonly Behind[];
-  /** Ends it for a book that has got back what was missing. */
+  /** Ends it for a book that has got back what was missing, or whose loss has turned out to be accepted. */
   look(): Promise<void>;
   /**
    * Lets a book go on from where it is, and puts on record who had seen how much. On disk when it resolves.
@@ -83,8 +83,11 @@ export function createBehindBooks(o: {
     of,
     async look() {
       for (const [book, behind] of known) {
+        if (accepting.has(book)) continue;
         const size = logOf(book).latest()?.head.size ?? 0;
+        const accepted = Math.max(size, o.accepted(book));
         if (behind.every((one) => one.size <= size)) await end(book, `The book ${book} has got back what was missing.`);
+        else if (behind.every((one) => one.size <= accepted)) await end(book, acceptedSentence(book));
       }
     },
     async accept(book, by) {
@@ -100,13 +103,17 @@ export function createBehindBooks(o: {
         await o.troubles.settle();
         const payload = { book, size, seen } satisfies LossAccepted;
         await o.tell(draftOf(o.teller, { type: "book.loss-accepted", obj: { kind: "book", key: book }, payload }, by));
-        await end(book, `The loss of records of the book ${book} was accepted.`);
+        await end(book, acceptedSentence(book));
       } finally {
         accepting.delete(book);
       }
       return size;
     },
   };
+}
+
+function acceptedSentence(book: BookName): string {
+  return `The loss of records of the book ${book} was accepted.`;
 }
 
 function notBehind(book: BookName): RastroError {

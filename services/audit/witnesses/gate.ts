@@ -18,12 +18,16 @@ export interface Gate {
   open(): Promise<void>;
 }
 
-/** As it was left, unless the book has meanwhile got back what was missing. */
-export async function openGate(o: { store: Store; book: Book }): Promise<Gate> {
+/**
+ * As it was left, unless the book has meanwhile got back what was missing, or its loss was accepted.
+ *
+ * @param o.accepted - so many records of the book are known to be gone.
+ */
+export async function openGate(o: { store: Store; book: Book; accepted: number }): Promise<Gate> {
   const { store, book } = o;
   const bytes = await store.get(PLACE);
-  const { size } = book.logHead();
-  let behind: Behind[] = Kept.parse(JSON.parse(bytes?.toString("utf8") ?? "[]")).filter((one) => one.size > size);
+  const known = Math.max(book.logHead().size, o.accepted);
+  let behind: Behind[] = Kept.parse(JSON.parse(bytes?.toString("utf8") ?? "[]")).filter((one) => one.size > known);
   hold();
 
   function hold(): void {

@@ -20,6 +20,8 @@ export async function productionLog(o: {
   store: Store;
   ask: Requester;
   readKeys: () => Promise<readonly VerifierKey[]>;
+  /** So many records of the book are known to be gone: who has seen no more says nothing new. */
+  accepted: () => number;
   onBehind: (behind: Behind) => Promise<void>;
   log: Logger;
 }): Promise<WitnessedLog & { told(note: string): Promise<void> }> {
@@ -50,7 +52,10 @@ export async function productionLog(o: {
   /** The hub may have kept an older one than it told before; the log itself has the last word. */
   async function takeSmaller(checkpoint: Checkpoint, { head }: Checkpoint): Promise<void> {
     latest = checkpoint;
-    if ((await size()) < head.size) await o.onBehind({ book: BOOK, size: head.size, by: NAME });
+    if ((await size()) >= head.size) return;
+    // It goes on from here, and is to be held to that.
+    if (head.size <= o.accepted()) await keepLargest(checkpoint);
+    else await o.onBehind({ book: BOOK, size: head.size, by: NAME });
   }
 
   return {

@@ -15,7 +15,7 @@ const LOSSES = { gte: keys.view(`${VIEW}losses/`), lt: keys.view(`${VIEW}losses0
 const OPEN = { gte: keys.view(`${VIEW}open/`), lt: keys.view(`${VIEW}open0`) };
 
 /** Raised whenever the fold changes: a view of another version is made again. */
-const VERSION = 1;
+const VERSION = 2;
 /** A mark is set at least so often, in records: a start reads no more than these again. */
 const MARK_EVERY = 1024;
 /** Records that one batch folds at the start. */

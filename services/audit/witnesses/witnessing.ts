@@ -79,8 +79,9 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
   const { store, book, link, log, self, newId } = o;
   const after = o.after ?? systemAfter;
   const teller = { self, newId };
-  const gate = await openGate({ store, book });
   const view = await openWitnessView({ store, book });
+  const accepted = (name: BookName) => Math.max(0, ...Object.values(view.losses(name)));
+  const gate = await openGate({ store, book, accepted: accepted("audit") });
   const troubles = createTroubleLog({ view, tell: o.tell, teller, log });
   const isBooked = (id: string) => book.find(id) !== undefined;
   const admissions = createAdmissions({ ...o, view, teller, isBooked });
@@ -90,10 +91,16 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
   const audit = auditLog({ ...o, keys: o.logKeys.known, gate, after });
   const session = `witnesses-${newId().slice(-12)}`;
   const ask = createRequester({ link, user: self.name, session, newId, now: self.now });
-  const accepted = (name: BookName) => Math.max(0, ...Object.values(view.losses(name)));
   const books = createBehindBooks({ ...o, logs: () => logs, accepted, isBooked, troubles, teller });
   const readKeys = o.keysOfProduction;
-  const production = await productionLog({ store, ask, readKeys, onBehind: books.fall, log });
+  const production = await productionLog({
+    store,
+    ask,
+    readKeys,
+    accepted: () => accepted("production"),
+    onBehind: books.fall,
+    log,
+  });
   const logs: readonly WitnessedLog[] = [audit, production];
   const random = randomBytes;
   const parts = { logs, view, admissions, carriers, troubles, books, store };

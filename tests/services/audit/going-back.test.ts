@@ -1,10 +1,32 @@
 import { v7 } from "uuid";
 import { describe, expect, it, vi } from "vitest";
+import type { RestoredMark, StoreName } from "../../../lib/contracts/backup.ts";
 import { topics } from "../../../lib/contracts/topics.ts";
 import { parseCheckpoint } from "../../../lib/ledger/checkpoint.ts";
 import { hostOf, openWitnessedPlant, reason, WAIT } from "../../support/witnessed-plant.ts";
 
 /* Both books on a real hub, put back to an older state or gone on with another history. */
+
+/** Word of a restore of an older backup that was told to be older on purpose. */
+function olderOnPurpose(store: StoreName, from: number, to: number): RestoredMark {
+  const at = new Date().toISOString();
+  const root = "0".repeat(64);
+  return {
+    v: 1,
+    state: "done",
+    event: v7(),
+    store,
+    at,
+    backup: "20261124T010000000Z.rastro-backup",
+    madeAt: at,
+    from: { size: from, root },
+    to: { size: to, root },
+    older: true,
+    by: "tester",
+    reason: reason.text,
+    aside: null,
+  };
+}
 
 describe("a book that is not what its witnesses have seen", () => {
   it("does not go on with an older copy of itself until an administrator accepts the loss", async () => {
@@ -34,6 +56,28 @@ describe("a book that is not what its witnesses have seen", () => {
       text: reason.text,
       record: { event: { payload: { book: "audit", size: left } } },
     });
+  });
+
+  it("goes on at once when the restore said that it is older, unless a witness has seen more than that knew", async () => {
+    const { hub, running, begin, rowsOf, cosigning, goOnCosigned, putCopyBack } = await openWitnessedPlant();
+    await begin();
+    const one = await cosigning("ipc-01");
+    const seen = await goOnCosigned(one);
+    await putCopyBack();
+    const audit = await begin({}, olderOnPurpose("audit", seen, 1));
+    expect(audit.checks["book"]?.()).toBe(true);
+    expect(await rowsOf("book.restored")).toHaveLength(1);
+    await hub.addMachine("press-03");
+    await vi.waitFor(async () => expect(await rowsOf("machine.added")).toHaveLength(4), WAIT);
+    expect(audit.checks["book"]?.()).toBe(true);
+    await running.close();
+    expect((await begin()).checks["book"]?.()).toBe(true);
+    for (const none of ["witness.log-behind", "book.loss-accepted"]) expect(await rowsOf(none), none).toEqual([]);
+    await running.close();
+
+    await putCopyBack();
+    const unknown = await begin({}, olderOnPurpose("audit", seen - 1, 1));
+    expect(unknown.checks["book"]?.()).toMatch(new RegExp(`ipc-01 has seen ${seen}: it is behind`));
   });
 
   it("starts while nobody is in reach, and stops as soon as one comes that has seen more", async () => {
@@ -157,5 +201,30 @@ describe("a book that is not what its witnesses have seen", () => {
         code: "not_behind",
       },
     );
+  });
+
+  it("lets production's book go on that was restored to be older on purpose", async () => {
+    const { hub, admin, begin, beginProduction, list, rowsOf } = await openWitnessedPlant();
+    await begin();
+    const first = await beginProduction();
+    const fields = { machine: "press-01", lot: "L-1", good: 5 };
+    const add = () =>
+      admin.call("production", "entry-add", { id: v7(), at: new Date().toISOString(), tz: "UTC", fields });
+    await hub.addMachine("press-01");
+    await vi.waitFor(add, WAIT);
+    for (let n = 0; n < 4; n += 1) await add();
+    await vi.waitFor(async () => expect((await list()).books[1]?.size).toBe(5), WAIT);
+    await first.close();
+
+    const second = await beginProduction(olderOnPurpose("production", 5, 0));
+    // By then its first checkpoint has been compared with the larger one.
+    await vi.waitFor(add, WAIT);
+    await vi.waitFor(async () => expect((await list()).books[1]?.size).toBe(2), WAIT);
+    await vi.waitFor(async () => {
+      expect(second.checks["book"]?.()).toBe(true);
+      expect((await list()).books[1]?.troubles).toEqual([]);
+    }, WAIT);
+    await add();
+    expect(await rowsOf("book.loss-accepted")).toEqual([]);
   });
 });
