@@ -16,10 +16,18 @@ export type WitnessAdmission = z.infer<typeof WitnessAdmission>;
 
 /**
  * Whether a witness counts for a quorum: `counts`; not `own-host`, on the computer of the hub; not `same-host`, on one
- * with another that counts; not `unknown-host`, where its computer could not be told; not `candidate`, which an
- * administrator has to admit; not `removed`.
+ * with another that counts; not `unknown-host`, where its computer could not be told; not `revoked`, whose machine was
+ * revoked after it was let in; not `candidate`, which an administrator has to admit; not `removed`.
  */
-export const WitnessStanding = z.enum(["counts", "own-host", "same-host", "unknown-host", "candidate", "removed"]);
+export const WitnessStanding = z.enum([
+  "counts",
+  "own-host",
+  "same-host",
+  "unknown-host",
+  "revoked",
+  "candidate",
+  "removed",
+]);
 export type WitnessStanding = z.infer<typeof WitnessStanding>;
 
 /** How far a witness has come with one log. */

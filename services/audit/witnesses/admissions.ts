@@ -4,7 +4,7 @@ import type { QuorumRule } from "../../../lib/contracts/quorum.ts";
 import { formatVerifierKey, type VerifierKey } from "../../../lib/ledger/signed-note.ts";
 import type { Logger } from "../../../lib/runtime/log.ts";
 import type { BookOwnAct } from "../own-acts.ts";
-import { WITNESS_KIND, type WitnessRow } from "./membership.ts";
+import { isRevoked, WITNESS_KIND, type WitnessRow } from "./membership.ts";
 import { draftOf, type Teller } from "./own-events.ts";
 import { type Quorum, quorumOf, witnessKey, WITNESSES_MAXIMUM } from "./standing.ts";
 import type { WitnessView } from "./view.ts";
@@ -121,9 +121,11 @@ export function createAdmissions(o: {
 }
 
 /** It has offered a key or computer by which it is not known yet, and nobody has decided on it by hand. */
-function comesByItself({ offered, admitted, barred }: WitnessRow): boolean {
+function comesByItself(row: WitnessRow): boolean {
+  const { offered, admitted, barred, revoked } = row;
   if (offered === null || barred || admitted?.byHand === true) return false;
-  return admitted === null || admitted.vkey !== offered.vkey || admitted.host !== offered.host;
+  if (revoked !== null && (revoked.now || revoked.seq > offered.seq)) return false;
+  return admitted === null || isRevoked(row) || admitted.vkey !== offered.vkey || admitted.host !== offered.host;
 }
 
 function keyOf({ admitted }: WitnessRow): VerifierKey | null {

@@ -28,7 +28,8 @@ export function createJudgements(o: {
   logs: readonly WitnessedLog[];
   troubles: Pick<TroubleLog, "begin" | "end">;
   books: Pick<BehindBooks, "fall">;
-  isMember: (name: string) => boolean;
+  /** Whether a machine is a witness that was let in, and not revoked since. */
+  isBelieved: (name: string) => boolean;
   heldBy: (member: Member, book: BookName) => string | null;
   log: Logger;
 }): Judgements {
@@ -97,13 +98,13 @@ export function createJudgements(o: {
       if (claim === null) return takenBack(machine, book);
       accusers.add(`${book}/${machine}`);
       // Anybody may prove a fork by two signatures of the log; only who was let in is believed without.
-      if (!o.isMember(machine) && !claim.isProven) return;
+      if (!o.isBelieved(machine) && !claim.isProven) return;
       if (claim.kind === "rolled-back") void claimedBehind(claim);
       else o.troubles.begin(conflictOf(claim));
     },
     forget({ name }, { book }) {
       for (const type of ["witness.refused", "witness.unproven", "witness.conflict"] as const) {
-        o.troubles.end({ type, book, witness: name }, `The witness ${name} was removed.`);
+        o.troubles.end({ type, book, witness: name }, `The witness ${name} was removed, or its machine revoked.`);
       }
     },
   };

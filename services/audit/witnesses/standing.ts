@@ -2,7 +2,7 @@ import { type QuorumRule, thresholdOf } from "../../../lib/contracts/quorum.ts";
 import type { WitnessStanding } from "../../../lib/contracts/witness-members.ts";
 import type { Policy } from "../../../lib/ledger/policy.ts";
 import { parseVerifierKey, SIGNATURE_TYPES, type VerifierKey } from "../../../lib/ledger/signed-note.ts";
-import type { WitnessRow } from "./membership.ts";
+import { isRevoked, type WitnessRow } from "./membership.ts";
 
 /** As many as a note has room to be signed by beside its log, and as readers of policies are asked to take. */
 export const WITNESSES_MAXIMUM = 32;
@@ -19,12 +19,17 @@ export type Member = {
   standing: WitnessStanding;
 };
 
-/** Who counts, and how many of them it takes; 0 where no quorum is asked for. */
-export type Quorum = { members: readonly Member[]; counting: readonly Member[]; threshold: number };
+/** Who is let in, who of them is asked and believed, who counts, and how many it takes; 0 where no quorum is asked for. */
+export type Quorum = {
+  members: readonly Member[];
+  asked: readonly Member[];
+  counting: readonly Member[];
+  threshold: number;
+};
 
 /**
  * Who is let in, and whether each counts. Of several on one computer the first that was let in counts: whoever owns a
- * computer has one voice, however many agents run on it.
+ * computer has one voice, however many agents run on it. One whose machine is revoked has none, and is not asked.
  *
  * @param o.hubHost - fingerprint of the hub's own computer; null where it could not be told, and then no witness that
  *   came by itself counts, since any could be on it.
@@ -32,7 +37,7 @@ export type Quorum = { members: readonly Member[]; counting: readonly Member[]; 
 export function quorumOf(o: { rows: readonly WitnessRow[]; hubHost: string | null; rule: QuorumRule }): Quorum {
   const taken = new Set<string>();
   const members = o.rows
-    .flatMap((row) => (row.admitted === null ? [] : [{ ...row.admitted, name: row.name }]))
+    .flatMap((row) => (row.admitted === null ? [] : [{ ...row.admitted, name: row.name, revoked: isRevoked(row) }]))
     .toSorted((one, other) => one.seq - other.seq)
     .map((admitted): Member => {
       const { name, url, host, vkey } = admitted;
@@ -40,15 +45,17 @@ export function quorumOf(o: { rows: readonly WitnessRow[]; hubHost: string | nul
       if (standing === "counts" && host !== null) taken.add(host);
       return { name, key: parseVerifierKey(vkey), url, host, standing };
     });
+  const asked = members.filter(({ standing }) => standing !== "revoked");
   const counting = members.filter(({ standing }) => standing === "counts");
-  return { members, counting, threshold: thresholdOf(o.rule, counting.length) };
+  return { members, asked, counting, threshold: thresholdOf(o.rule, counting.length) };
 }
 
 function standingOf(
-  { host, byHand }: { host: string | null; byHand: boolean },
+  { host, byHand, revoked }: { host: string | null; byHand: boolean; revoked: boolean },
   hubHost: string | null,
   taken: ReadonlySet<string>,
 ): WitnessStanding {
+  if (revoked) return "revoked";
   // Whoever lets a witness in by hand, of which no computer is known, vouches for where it is.
   if (host === null) return byHand ? "counts" : "unknown-host";
   if (host === hubHost) return "own-host";

@@ -50,18 +50,20 @@ export async function openWitnessView(o: {
 
   /** @returns the name of the witness whose membership changed. */
   function fold(tx: Tx, seq: number, told: Told): string | null {
-    const name = witnessOf(told);
-    if (name !== null) {
-      const row = foldWitness(name, rowIn(tx, name), seq, told);
-      tx.put(keys.view(`${VIEW}rows/${name}`), encode(row));
-      tx.onCommit(() => void rows.set(name, row));
-    }
+    const about = witnessOf(told);
+    const row = about === null ? null : foldWitness(about, rowIn(tx, about), seq, told);
+    if (row !== null) putRow(tx, row);
     const trouble = foldTrouble(told);
     if (trouble !== null) foldOpen(tx, trouble);
     const loss = lossIn(told);
     if (loss !== null) foldLosses(tx, loss);
-    if (name !== null || trouble !== null || loss !== null || seq % MARK_EVERY === 0) putMark(tx, seq + 1);
-    return name;
+    if (row !== null || trouble !== null || loss !== null || seq % MARK_EVERY === 0) putMark(tx, seq + 1);
+    return row?.name ?? null;
+  }
+
+  function putRow(tx: Tx, row: WitnessRow): void {
+    tx.put(keys.view(`${VIEW}rows/${row.name}`), encode(row));
+    tx.onCommit(() => void rows.set(row.name, row));
   }
 
   function foldOpen(tx: Tx, { key, open: begun }: { key: string; open: Trouble | null }): void {

@@ -28,7 +28,8 @@ export function witnessInfo(
         error: known.error(),
       };
     };
-    return { name, standing, url, host, vkey: formatVerifierKey(key), logs: logs.map(of) };
+    const isAsked = standing !== "revoked";
+    return { name, standing, url, host, vkey: formatVerifierKey(key), logs: isAsked ? logs.map(of) : [] };
   });
 }
 

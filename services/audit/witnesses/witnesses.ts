@@ -56,9 +56,9 @@ export function createWitnesses(o: WitnessesOptions): Witnesses {
   const askers = new Map<string, Asked>();
   const progresses = new Map<string, { keyId: number; progress: Progress }>();
   const watches = new Map(o.logs.map((log) => [log.book, watchOf(log)]));
-  const isMember = (name: string) => o.admissions.quorum().members.some((member) => member.name === name);
+  const isAsked = (name: string) => o.admissions.quorum().asked.some((member) => member.name === name);
   const heldBy = (member: Member, book: BookName) => progress(member, book).note();
-  const judgements = createJudgements({ ...o, isMember, heldBy });
+  const judgements = createJudgements({ ...o, isBelieved: isAsked, heldBy });
   let stopLooking = () => {};
   let running = false;
 
@@ -85,13 +85,13 @@ export function createWitnesses(o: WitnessesOptions): Witnesses {
   /** Askers for those who are let in now, by the keys and addresses of now. */
   function follow(): void {
     if (!running) return;
-    const { members } = o.admissions.quorum();
-    const wanted = new Map(members.flatMap((member) => o.logs.map((log) => [placeOf(member, log), { member, log }])));
+    const { asked } = o.admissions.quorum();
+    const wanted = new Map(asked.flatMap((member) => o.logs.map((log) => [placeOf(member, log), { member, log }])));
     for (const [place, { asker, member, log }] of askers) {
       if (wanted.has(place)) continue;
       askers.delete(place);
       void asker.stop();
-      if (!isMember(member.name)) judgements.forget(member, log);
+      if (!isAsked(member.name)) judgements.forget(member, log);
     }
     for (const [place, { member, log }] of wanted) if (!askers.has(place)) askers.set(place, begin(member, log));
     lookAtQuorums();

@@ -141,7 +141,7 @@ export async function openWitnessing(o: WitnessingOptions): Promise<Witnessing> 
       const known = provenSize(note, o.logKeys.known());
       return known > size ? [{ book: "audit", size: known, by }] : [];
     });
-    const { members } = admissions.quorum();
+    const { asked: members } = admissions.quorum();
     const inReach = members.filter(({ name, url }) => url !== null || told.isOnline(name));
     const asked = inReach.map((member) => ({
       member,

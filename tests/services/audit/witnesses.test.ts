@@ -7,6 +7,7 @@ import { witnessAnswerBody } from "../../../lib/contracts/witness.ts";
 import { parseCheckpoint } from "../../../lib/ledger/checkpoint.ts";
 import { judgeCheckpoint, parsePolicy } from "../../../lib/ledger/policy.ts";
 import { formatVerifierKey } from "../../../lib/ledger/signed-note.ts";
+import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import { witnessOf } from "../../support/witness.ts";
 import { HUB_HOST, hostOf, openWitnessedPlant, reason, WAIT } from "../../support/witnessed-plant.ts";
 
@@ -63,6 +64,40 @@ describe("the witnesses of both books", () => {
     expect(await standings()).toContain("ipc-01 removed");
     const [removed] = await rowsOf("witness.removed");
     expect(removed).toMatchObject({ text: reason.text });
+  });
+
+  it("does not count whose machine is revoked from then on, nor by its old key once it is readmitted", async () => {
+    const { hub, admin, begin, witness, list, standings, rowsOf, cosigners } = await openWitnessedPlant();
+    await begin();
+    const one = await witness("ipc-01", hostOf(1));
+    await one.offer();
+    await vi.waitFor(async () => expect(await cosigners("audit", [one.key])).toBe(1), WAIT);
+    await hub.directory.devices.revoke(BY_DIRECTORY, "ipc-01");
+    await vi.waitFor(async () => expect(await standings()).toEqual(["ipc-01 revoked"]), WAIT);
+    expect((await list()).books[0]).toMatchObject({ needed: 0, cosigned: 0 });
+
+    await hub.directory.devices.readmit(BY_DIRECTORY, "ipc-01", null);
+    await vi.waitFor(async () => expect(await rowsOf("machine.readmitted")).toHaveLength(1), WAIT);
+    await admin.call("audit", "book-verify", {});
+    expect(await standings()).toEqual(["ipc-01 revoked"]);
+    expect(await rowsOf("witness.admitted")).toHaveLength(1);
+    await admin.call("audit", "witness-add", { event: v7(), name: "ipc-01", vkey: null, url: null, reason });
+    expect(await standings()).toEqual(["ipc-01 counts"]);
+  });
+
+  it("lets in by itself what a machine offers after it was revoked and readmitted", async () => {
+    const { hub, begin, witness, standings, rowsOf } = await openWitnessedPlant();
+    await begin();
+    const one = await witness("ipc-01", hostOf(1));
+    await one.offer();
+    await vi.waitFor(async () => expect(await standings()).toEqual(["ipc-01 counts"]), WAIT);
+    await hub.directory.devices.revoke(BY_DIRECTORY, "ipc-01");
+    await vi.waitFor(async () => expect(await standings()).toEqual(["ipc-01 revoked"]), WAIT);
+    await hub.directory.devices.readmit(BY_DIRECTORY, "ipc-01", null);
+    await vi.waitFor(async () => expect(await rowsOf("machine.readmitted")).toHaveLength(1), WAIT);
+    await one.offer();
+    await vi.waitFor(async () => expect(await standings()).toEqual(["ipc-01 counts"]), WAIT);
+    expect(await rowsOf("witness.admitted")).toHaveLength(2);
   });
 
   it("says that a quorum is missing, and that it is there again", async () => {

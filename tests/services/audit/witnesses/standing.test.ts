@@ -20,7 +20,7 @@ let seq = 0;
 function member(name: string, on: string | null, o: { byHand?: boolean; url?: string } = {}): WitnessRow {
   seq += 1;
   const admitted = { vkey: keyOf(name), url: o.url ?? null, host: on, byHand: o.byHand ?? false, seq };
-  return { name, offered: null, barred: false, admitted };
+  return { name, offered: null, barred: false, admitted, revoked: null };
 }
 
 const standings = (rows: WitnessRow[], hubHost: string | null = HUB) =>
@@ -31,6 +31,20 @@ describe("who counts", () => {
     const rows = [member("b", host(1)), member("c", host(1)), member("own", HUB), member("d", host(2))];
     // In whatever order they are known: that of their admission counts.
     expect(standings(rows.toReversed())).toEqual(["b counts", "c same-host", "own own-host", "d counts"]);
+  });
+
+  it("nobody whose machine was revoked after it was let in, and no voice of a computer is kept for it", () => {
+    const [gone, back, anew] = [member("a", host(1)), member("b", host(2)), member("c", host(3), { byHand: true })];
+    const rows = [
+      { ...gone, revoked: { seq: seq + 1, now: true } },
+      { ...back, revoked: { seq: seq + 2, now: false } },
+      { ...anew, revoked: { seq: 0, now: false } },
+      member("d", host(1)),
+    ];
+    expect(standings(rows)).toEqual(["a revoked", "b revoked", "c counts", "d counts"]);
+    const quorum = quorumOf({ rows, hubHost: HUB, rule: majority });
+    expect(quorum.asked.map(({ name }) => name)).toEqual(["c", "d"]);
+    expect(trustPolicyOf(quorum, logs).text).toMatch(/# a does not count: revoked/);
   });
 
   it("nobody on a computer that is not known, unless a person vouches for it", () => {

@@ -76,6 +76,24 @@ describe("what the audit book says of its witnesses", () => {
     expect(said(await openWitnessView({ store, book }))).toEqual(said(view));
   });
 
+  it("says of which witnesses the machine was revoked, and of no other machine", async () => {
+    const { store, book, tell } = await openBook();
+    const view = await openWitnessView({ store, book });
+    const changed: string[] = [];
+    view.onChange((name) => changed.push(name));
+    await tell({ type: "witness.admitted", obj: about("ipc-01"), payload: admission });
+    const machine = (key: string) => ({ kind: "machine", key });
+    await tell({ type: "machine.revoked", obj: machine("ipc-02"), payload: {} });
+    await tell({ type: "machine.revoked", obj: machine("ipc-01"), payload: {} }, "not_allowed");
+    expect(view.row("ipc-01")?.revoked).toBeNull();
+    await tell({ type: "machine.revoked", obj: machine("ipc-01"), payload: {} });
+    expect(view.row("ipc-01")?.revoked).toEqual({ seq: 3, now: true });
+    await tell({ type: "machine.readmitted", obj: machine("ipc-01"), payload: {} });
+    expect(view.rows()).toMatchObject([{ name: "ipc-01", revoked: { seq: 3, now: false } }]);
+    expect(changed).toEqual(["ipc-01", "ipc-01", "ipc-01"]);
+    expect(said(await openWitnessView({ store, book }))).toEqual(said(view));
+  });
+
   it("is shown as it was where the store takes no writes", async () => {
     const folder = await mkdtemp(join(tmpdir(), "rastro-view-"));
     onTestFinished(() => rm(folder, { recursive: true }));
