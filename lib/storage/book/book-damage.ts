@@ -8,7 +8,7 @@ import { decodeHead, type HeadState } from "./head-state.ts";
 import { CHECKPOINTS, HEAD_KEY, keys, readU64, RECORDS } from "../keys.ts";
 import type { ReadNote } from "./note-file.ts";
 import type { Store } from "../store/store.ts";
-import { storedNodes } from "../stored-tiles.ts";
+import { storedNodes } from "./stored-tiles.ts";
 
 /**
  * The check at opening: whether the head, the last record and the head note tell one story. Cheap on purpose; what

@@ -14,7 +14,7 @@ import { KeptNote } from "./kept-note.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "../keys.ts";
 import { describeRepaired } from "./missing-records.ts";
 import type { Store, Tx } from "../store/store.ts";
-import { storedNodes } from "../stored-tiles.ts";
+import { storedNodes } from "./stored-tiles.ts";
 
 export type AppendInput = Omit<LedgerRecord, "v" | "seq" | "prev">;
 

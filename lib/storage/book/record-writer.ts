@@ -6,7 +6,7 @@ import { appendLeaf, type Node, type Range, rangeOf, rootOf } from "../../ledger
 import { decodeHead, EMPTY_HEAD, encodeHead, type HeadState } from "./head-state.ts";
 import { HEAD_KEY, isUuid, keys, readU64, u64 } from "../keys.ts";
 import type { Store, Tx } from "../store/store.ts";
-import { storedNodes } from "../stored-tiles.ts";
+import { storedNodes } from "./stored-tiles.ts";
 
 /** Bytes that are not the next record of the book that they were given for. Nothing of what came with them is written. */
 export class NotTheNext extends Error {

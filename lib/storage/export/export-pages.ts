@@ -7,7 +7,7 @@ import { type NodeReader, subtreesOf } from "../../ledger/tree.ts";
 import { asksForNumbersOnly, fits, numbersOf, type ResolvedFilter } from "./export-filter.ts";
 import { keys } from "../keys.ts";
 import type { Store } from "../store/store.ts";
-import { storedNodes } from "../stored-tiles.ts";
+import { storedNodes } from "../book/stored-tiles.ts";
 import type { ReadWords, Words } from "./words.ts";
 
 /**

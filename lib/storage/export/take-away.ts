@@ -5,7 +5,7 @@ import { bestCheckpoint } from "../book/best-checkpoint.ts";
 import type { Book } from "../book/book.ts";
 import { createExports, type ExportHandlers, type ExportOptions } from "./book-export.ts";
 import type { Store } from "../store/store.ts";
-import { storedNodes } from "../stored-tiles.ts";
+import { storedNodes } from "../book/stored-tiles.ts";
 
 /** An export may lack what was booked within this time before the newest checkpoint, ms: for one that more have signed. */
 const EXPORT_BEHIND_MS = 10_000;

@@ -12,7 +12,7 @@ import { CHECKPOINTS, HEAD_KEY, isUuid, keys, readU64, u64, VERIFIED_KEY } from 
 import type { ReadNote } from "../book/note-file.ts";
 import { placeKey } from "./place-key.ts";
 import type { Store } from "../store/store.ts";
-import { storedTiles } from "../stored-tiles.ts";
+import { storedTiles } from "../book/stored-tiles.ts";
 import { BLOCK_RECORDS } from "./verify-block.ts";
 import { verifyBook } from "./verify-book.ts";
 

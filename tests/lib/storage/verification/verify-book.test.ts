@@ -17,7 +17,7 @@ import { idOf, inputFor, signer } from "../../../suites/events.ts";
 import { writeLargeBook } from "../../../support/large-book.ts";
 import { random } from "../../../support/random.ts";
 import { tileKeyOf, withNode } from "../../../support/tiles.ts";
-import { storedTiles } from "../../../../lib/storage/stored-tiles.ts";
+import { storedTiles } from "../../../../lib/storage/book/stored-tiles.ts";
 
 /*
  * A book of several blocks, verified here and on threads: whatever is done to it, what is found is what a walk of every

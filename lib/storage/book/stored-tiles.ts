@@ -1,7 +1,7 @@
-import { nodesIn, type TileReader } from "../ledger/tiles.ts";
-import type { NodeReader } from "../ledger/tree.ts";
-import { keys } from "./keys.ts";
-import type { Store } from "./store/store.ts";
+import { nodesIn, type TileReader } from "../../ledger/tiles.ts";
+import type { NodeReader } from "../../ledger/tree.ts";
+import { keys } from "../keys.ts";
+import type { Store } from "../store/store.ts";
 
 /** The tiles of a store, as they are on disk. */
 export function storedTiles(store: Pick<Store, "getNow">): TileReader {
