@@ -1,5 +1,5 @@
 import type { Problem } from "../lib/contracts/errors.ts";
-import type { ResponseEnvelope } from "../lib/contracts/operations.ts";
+import type { ResponseEnvelope } from "../lib/contracts/envelopes.ts";
 import { parseRequest, topics } from "../lib/contracts/topics.ts";
 
 /** A message that the hub itself publishes. */

@@ -1,7 +1,7 @@
 import type { ZodType } from "zod";
 import { RastroError } from "../contracts/errors.ts";
+import { AnswerEnvelope } from "../contracts/envelopes.ts";
 import {
-  AnswerEnvelope,
   OPERATIONS,
   type OperationsOf,
   type RequestInput,

@@ -1,14 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Logger } from "pino";
 import type { PersonProfile, Principal, Profile, ServiceName } from "../contracts/directory.ts";
+import { type ProgressEnvelope, RequestEnvelope, type ResponseEnvelope } from "../contracts/envelopes.ts";
 import { RastroError, toProblem } from "../contracts/errors.ts";
 import {
   findOperation,
   type OperationsOf,
-  type ProgressEnvelope,
-  RequestEnvelope,
   type RequestOf,
-  type ResponseEnvelope,
   type ServiceWithOperations,
 } from "../contracts/operations.ts";
 import { parseJson, parseValue } from "../contracts/parse.ts";
