@@ -124,15 +124,17 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
     ["machines/+/status", "machines/+/summary", "machines/+/presence", "machines/+/commands/+/+"],
   ),
   console: service([], [...LIVE]),
-  // It asks two services for records, and tells how far it has come; nothing else is its business.
+  // It asks two services for records and for what they set apart, and tells how far it has come; nothing else is its business.
   standby: {
     publish: [
       "services/%u/books/+",
       "services/%u/alarms/+",
       "requests/%u/+/production/book-range/+",
       "requests/%u/+/production/book-keys/+",
+      "requests/%u/+/production/quarantine-show/+",
       "requests/%u/+/audit/book-range/+",
       "requests/%u/+/audit/book-keys/+",
+      "requests/%u/+/audit/quarantine-show/+",
     ],
     subscribe: ["responses/%u/#", "books/+/checkpoint", "books/+/rotations"],
     hidden: [],

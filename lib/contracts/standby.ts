@@ -58,6 +58,8 @@ export const PromotionMark = z.strictObject({
   root: Sha256Hex,
   /** How many records the book is known to have had; more than `size` where it was done on purpose. */
   known: Count,
+  /** Of how many events that its records say were set apart the bytes did not come with it. */
+  lacking: Count.default(0),
   /** The login of whoever did it, as the system knows it, and why. */
   by: z.string().max(64),
   reason: plainText(500),

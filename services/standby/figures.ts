@@ -1,10 +1,16 @@
 import type { BookName } from "../../lib/contracts/names.ts";
 import type { Metric } from "../../lib/runtime/metrics.ts";
+import type { QuarantineFetcher } from "./fetch-quarantine.ts";
 import type { Follower, Standing } from "./follow-book.ts";
 import { msBehind, recordsBehind } from "./state.ts";
 
 /** How far the copies are, for Prometheus. */
-export function figuresOf(followers: Readonly<Record<BookName, Follower>>, now: () => number): Metric[] {
+export function figuresOf(o: {
+  followers: Readonly<Record<BookName, Follower>>;
+  fetchers: Readonly<Record<BookName, QuarantineFetcher>>;
+  now: () => number;
+}): Metric[] {
+  const { followers, fetchers, now } = o;
   const per = (value: (standing: Standing) => number) => () =>
     Object.entries(followers).map(([book, follower]) => ({ labels: { book }, value: value(follower.standing()) }));
   const figure = (name: string, kind: Metric["kind"], help: string, value: (standing: Standing) => number): Metric => ({
@@ -27,6 +33,13 @@ export function figuresOf(followers: Readonly<Record<BookName, Follower>>, now: 
     figure("diverged", "gauge", "1 when the copy is of another history than the log.", (s) =>
       s.divergence === null ? 0 : 1,
     ),
+    {
+      name: "rastro_standby_quarantine_wanted",
+      help: "Events that the book has set apart, by proven records, and whose bytes are not here.",
+      kind: "gauge",
+      labels: ["book"],
+      read: () => Object.entries(fetchers).map(([book, fetcher]) => ({ labels: { book }, value: fetcher.wanted() })),
+    },
     figure("checkpoints_total", "counter", "Checkpoints that came.", ({ counts }) => counts.checkpoints),
     figure("proofs_total", "counter", "Checkpoints that were proven.", ({ counts }) => counts.proofs),
   ];

@@ -16,6 +16,7 @@ import { keys } from "../../lib/storage/keys.ts";
 import { Mirror } from "../../lib/storage/copy/mirror.ts";
 import { NoteFile } from "../../lib/storage/book/note-file.ts";
 import { Store } from "../../lib/storage/store/store.ts";
+import { copyQuarantine } from "../../lib/storage/copy/mirrored-quarantine.ts";
 import { everyKey } from "./known-keys.ts";
 
 /** What is being done with a book, and how far it has come, in records. */
@@ -45,6 +46,8 @@ export type ReadyBook = {
   proven: Checkpoint;
   /** How many records the book is known to have had. */
   known: number;
+  /** Of how many events that were set apart the bytes are not in it. */
+  lacking: number;
   /** Moves it into its place. What is there is moved aside, never deleted. */
   putInPlace(mark: Omit<PromotionMark, "state" | "aside">): Promise<PromotionMark>;
 };
@@ -63,8 +66,8 @@ export async function makeReady(o: PlaceOptions): Promise<ReadyBook> {
     const logKeys = everyKey(o.pinned, mirror.rotations);
     const proven = requireProven(o, mirror, logKeys);
     const known = await requireNewest(o, mirror, proven);
-    await writeAside({ ...o, logKeys }, source, proven);
-    return { book: o.book, proven, known, putInPlace: (mark) => swap(o, mark) };
+    const lacking = await writeAside({ ...o, logKeys }, source, proven);
+    return { book: o.book, proven, known, lacking, putInPlace: (mark) => swap(o, mark) };
   } finally {
     await source.close();
   }
@@ -125,7 +128,8 @@ function asideOf({ book, to }: PlaceOptions): { folder: string; store: string; h
 /** With every key that the log is known to have had. */
 type WriteOptions = PlaceOptions & { logKeys: readonly VerifierKey[] };
 
-async function writeAside(o: WriteOptions, source: Store, proven: Checkpoint): Promise<void> {
+/** @returns of how many events that were set apart the bytes are lacking. */
+async function writeAside(o: WriteOptions, source: Store, proven: Checkpoint): Promise<number> {
   const { folder, store: place, headNote } = asideOf(o);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -133,9 +137,11 @@ async function writeAside(o: WriteOptions, source: Store, proven: Checkpoint): P
   try {
     const { size, root } = proven.head;
     await copyRecords({ from: source, to: store, size, root, onProgress: (done) => o.onStep("write", done, size) });
+    const lacking = await copyQuarantine({ from: source, to: store, size });
     await keepCheckpoint(o, store, proven);
     await writeHeadNote(o, headNote, proven);
     await verifyWritten(o, store, headNote, proven);
+    return lacking;
   } finally {
     await store.close();
   }

@@ -85,7 +85,7 @@ async function makeOneReady(o: PromoteOptions, book: BookName): Promise<ReadyBoo
   });
 }
 
-function wordOf(o: PromoteOptions, { book, proven, known }: ReadyBook, untold: number | null) {
+function wordOf(o: PromoteOptions, { book, proven, known, lacking }: ReadyBook, untold: number | null) {
   const { size, root } = proven.head;
   const { act, by, reason } = o;
   const at = new Date(o.now()).toISOString();
@@ -98,6 +98,7 @@ function wordOf(o: PromoteOptions, { book, proven, known }: ReadyBook, untold: n
     size,
     root: root.toString("hex"),
     known,
+    lacking,
     by,
     reason,
     untold,

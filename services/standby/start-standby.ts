@@ -16,6 +16,7 @@ import type { Store } from "../../lib/storage/store/store.ts";
 import { alarmsOf } from "./alarms.ts";
 import { createCosigner } from "./cosigned-note.ts";
 import { figuresOf } from "./figures.ts";
+import { type FetchPiece, fetchQuarantine, type QuarantineFetcher } from "./fetch-quarantine.ts";
 import { type Follower, followBook } from "./follow-book.ts";
 import { knownKeys } from "./known-keys.ts";
 import type { FetchRecords } from "./read-ahead.ts";
@@ -63,6 +64,7 @@ export function startStandby(o: StandbyOptions): Standby {
   const startedAt = now();
   const mirrors = perBook((name) => Mirror.open({ store: o.stores[name], name, now }));
   const followers = perBook((name) => follow(o, mirrors[name], requester));
+  const fetchers = perBook((name) => followQuarantine(o, mirrors[name], followers[name], requester));
   const stops = BookName.options.map((name) => tellOf(o, name, followers[name]));
 
   for (const name of BookName.options) {
@@ -81,10 +83,11 @@ export function startStandby(o: StandbyOptions): Standby {
         BookName.options.map((name) => [name, () => problemIn(name, followers[name].standing(), now()) ?? true]),
       ),
     },
-    figures: figuresOf(followers, now),
+    figures: figuresOf({ followers, fetchers, now }),
     alarms: BookName.options.flatMap((name) => alarmsOf(name, () => followers[name].standing(), { now, startedAt })),
     async close() {
       await Promise.all(BookName.options.map((name) => followers[name].close()));
+      await Promise.all(BookName.options.map((name) => fetchers[name].close()));
       stops.forEach((stop) => stop());
     },
   };
@@ -101,6 +104,25 @@ function follow(o: StandbyOptions, mirror: Mirror, requester: Requester): Follow
   const ask = async () => (await requester.call(book, "book-keys", {})).rotations;
   const logKeys = knownKeys({ pinned: o.logKeys[book], kept: mirror, ask });
   return followBook({ book, origin: `${o.plant}/${book}`, mirror, logKeys, policy, fetch, now, after, random, log });
+}
+
+function followQuarantine(
+  o: StandbyOptions,
+  mirror: Mirror,
+  follower: Follower,
+  requester: Requester,
+): QuarantineFetcher {
+  const book = mirror.name;
+  const { quarantine } = mirror;
+  const { after, random, log } = o;
+  const fetch: FetchPiece = async (digest, offset) => {
+    const wanted = { sha256: digest.toString("hex"), offset };
+    const { piece, next } = await requester.call(book, "quarantine-show", wanted, { timeoutMs: FETCH_TIMEOUT_MS });
+    return { piece: Buffer.from(piece, "base64"), next };
+  };
+  const fetcher = fetchQuarantine({ book, mirror, quarantine, fetch, after, random, log });
+  follower.onChange(fetcher.changed);
+  return fetcher;
 }
 
 /** Tells how far a book has come, whenever that changes and at each new connection. */

@@ -119,6 +119,24 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
     return vi.waitFor(ask, { timeout: 20_000, interval: 50 });
   }
 
+  /** Asks for something else under an id that is in the book. */
+  async function setApart(): Promise<void> {
+    const { ask, link } = await asPerson(plant);
+    const [id = ""] = receipts.keys();
+    const body = { id, at: new Date().toISOString(), tz: "UTC", fields: { machine: "ipc-07", lot: newId(), good: 9 } };
+    await expect(ask.call("production", "entry-add", body)).rejects.toMatchObject({ code: "id_conflict" });
+    await link.close();
+  }
+
+  /** Every event of it, whole. */
+  async function whatIsSetApart(on: Plant): Promise<unknown[]> {
+    const { ask, link } = await asPerson(on);
+    const { rows } = await ask.call("production", "quarantine-list", {});
+    const whole = await Promise.all(rows.map(({ seq }) => ask.call("production", "quarantine-show", { seq })));
+    await link.close();
+    return whole;
+  }
+
   /** Resolves when the standby has proven everything that the books have now. */
   async function covered(): Promise<void> {
     const { ask, link } = await asPerson(plant);
@@ -165,6 +183,7 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
       await book(20);
       standby.kill();
       await book(20);
+      await setApart();
       await standby.ready.catch(() => undefined);
     }
     await vi.waitFor(() => standby.ready, 20_000);
@@ -185,6 +204,8 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
         ["production", "following", null],
       ]);
     }, 20_000);
+    const apart = await whatIsSetApart(plant);
+    expect(apart).toHaveLength(5);
     await standby.stop();
     // These have receipts, and the standby knows nothing of them: the agent has them sealed.
     const late = await saveAtDoor(plant, 5);
@@ -194,15 +215,16 @@ describe("a standby of a real plant", { timeout: 120_000 }, () => {
     const marks = PromotionMark.array().parse(
       await run(environment, ["promote", "--reason", "The hub burned", "--yes"]),
     );
-    expect(marks.map(({ book: name, act, state }) => ({ name, act, state }))).toEqual([
-      { name: "audit", act: "promoted", state: "done" },
-      { name: "production", act: "promoted", state: "done" },
+    expect(marks.map(({ book: name, act, state, lacking }) => ({ name, act, state, lacking }))).toEqual([
+      { name: "audit", act: "promoted", state: "done", lacking: 0 },
+      { name: "production", act: "promoted", state: "done", lacking: 0 },
     ]);
     // The agent is on another computer in truth, and keeps what it has.
     await cp(join(plant.folders.data, "agents"), join(away, "agents"), { recursive: true });
     const promoted = await startPlant("ipc-07", away);
     try {
       await expectEverything(promoted);
+      expect(await whatIsSetApart(promoted)).toEqual(apart);
       const { ask, link } = await asPerson(promoted);
       for (const id of late) {
         await vi.waitFor(() => ask.call("production", "book-record", { id }), { timeout: 20_000, interval: 100 });

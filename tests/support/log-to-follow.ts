@@ -5,8 +5,9 @@ import { openRecord, sealRecord } from "../../lib/ledger/record.ts";
 import { SIGNATURE_TYPES, type VerifierKey, verifierKey } from "../../lib/ledger/signed-note.ts";
 import { createKey, type KeyPair } from "../../lib/runtime/keys.ts";
 import { Book } from "../../lib/storage/book/book.ts";
+import { quarantine } from "../../lib/storage/quarantine/quarantine.ts";
 import { Store } from "../../lib/storage/store/store.ts";
-import { idOf, inputFor } from "../suites/events.ts";
+import { idOf, inputFor, NOW } from "../suites/events.ts";
 
 /** A log as somebody who follows it sees it: a book whose checkpoints the test signs. */
 export type LogToFollow = {
@@ -17,6 +18,8 @@ export type LogToFollow = {
   vkey: VerifierKey;
   /** Books so many more records. */
   grow(count: number): Promise<void>;
+  /** Sets something apart that came from a machine. */
+  setApart(raw: unknown): Promise<void>;
   /** The checkpoint over everything, or over what is given. */
   checkpoint(head?: { size: number; root: Buffer }): string;
   /** Bytes of records, as many as there are. */
@@ -37,6 +40,17 @@ export async function logToFollow(name: BookName = "audit", plant = "plant-test"
     async grow(count) {
       const numbers = Array.from({ length: count }, () => next++);
       await Promise.all(numbers.map((n) => store.write((tx) => book.append(tx, inputFor(n, null), idOf(n)))));
+    },
+    async setApart(raw) {
+      const self = { name, app: `${name}@0.1.0`, sign: null, key: "", tz: "UTC", now: () => NOW };
+      const arrival = {
+        raw,
+        from: "ipc-07",
+        recv: new Date(NOW).toISOString(),
+        code: "schema" as const,
+        message: "no",
+      };
+      await store.write((tx) => void quarantine({ book, self, newId: () => idOf(next++) }, tx, arrival));
     },
     checkpoint(head) {
       const { size, root } = head ?? { size: book.head().size, root: Buffer.from(book.head().root, "hex") };

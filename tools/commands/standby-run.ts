@@ -184,11 +184,12 @@ async function place(
   }
 }
 
-function markText({ book, size, root, known, aside }: PromotionMark): string {
+function markText({ book, size, root, known, lacking, aside }: PromotionMark): string {
   return list([
     ["book", book],
     ["records", known > size ? `${size} of ${known} that are known to have been there` : size],
     ["root", root],
+    ["set apart", lacking === 0 ? "all of it came with it" : `${lacking} without their bytes, which are not here`],
     ["before", aside === null ? "nothing was there" : `moved to ${aside}`],
   ]);
 }

@@ -39,12 +39,14 @@ export const bookOperations = {
   },
   "quarantine-show": {
     profiles: AUDITORS,
+    services: ["standby"],
     /** `seq`: of the record that tells of it. `offset`: of the bytes from which on they are wanted. */
     request: z.union([
       z.strictObject({ seq: Count, offset: Count.default(0) }),
       z.strictObject({ sha256: Sha256Hex, offset: Count.default(0) }),
     ]),
     response: QuarantinePiece,
+    repeatable: true,
   },
   /** The newest checkpoint with the cosignatures that have come in; null before the first. */
   "book-checkpoint": {

@@ -5,6 +5,7 @@ import { type Checkpoint, parseCheckpoint } from "../../ledger/checkpoint.ts";
 import { formatNote } from "../../ledger/signed-note.ts";
 import { NotTheNext, RecordWriter } from "../book/record-writer.ts";
 import type { Store } from "../store/store.ts";
+import { MirroredQuarantine, noteWanted } from "./mirrored-quarantine.ts";
 
 /** What a mirror knows of its log beyond the records. */
 const KEY = Buffer.from("s/mirror");
@@ -52,6 +53,8 @@ export type Noted = "newer" | "known" | "older" | "diverged";
  */
 export class Mirror {
   readonly name: BookName;
+  /** What the book has set apart. */
+  readonly quarantine: MirroredQuarantine;
   readonly #store: Store;
   readonly #writer: RecordWriter;
   readonly #now: () => number;
@@ -63,6 +66,7 @@ export class Mirror {
   private constructor(o: { store: Store; name: BookName; now: () => number; writer: RecordWriter; state: State }) {
     this.name = o.name;
     this.#store = o.store;
+    this.quarantine = new MirroredQuarantine(o.store);
     this.#now = o.now;
     this.#writer = o.writer;
     this.#state = o.state;
@@ -146,7 +150,7 @@ export class Mirror {
     return this.#inTurn(async () => {
       if (this.divergence !== null) return false;
       try {
-        await this.#writer.append(records);
+        await this.#writer.append(records, noteWanted);
         return true;
       } catch (error) {
         if (!(error instanceof NotTheNext)) throw error;
@@ -182,7 +186,9 @@ export class Mirror {
    */
   startOver(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#writer.cutBackTo(this.#proven?.head.size ?? 0);
+      const size = this.#proven?.head.size ?? 0;
+      await this.quarantine.cutBackTo(size);
+      await this.#writer.cutBackTo(size);
       await this.#save({ ...this.#state, newest: this.#state.proven, divergence: null });
     });
   }

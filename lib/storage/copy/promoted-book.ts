@@ -27,7 +27,7 @@ export async function recordPromoted(o: {
   const { mark, onRecorded } = o.promoted;
   // A damaged book takes no record, nor does one of which others have seen more: the word that was left waits.
   if (mark === null || book.whyShut() !== null) return;
-  const { event: id, act, at, size, root, known, by } = mark;
+  const { event: id, act, at, size, root, known, lacking, by } = mark;
   const holder = await o.personKeys.of(LOCAL_ADMIN);
   const text = holder === null ? null : sealReason(holder.key, LOCAL_ADMIN, `${mark.reason} (${by})`, id);
   const event = {
@@ -36,7 +36,7 @@ export async function recordPromoted(o: {
     actor: { sub: LOCAL_ADMIN, auth: "local" as const },
     obj: { kind: "book", key: book.name },
     reason: { code: act === "promoted" ? "STANDBY_PROMOTED" : "STANDBY_RESTORED", text },
-    payload: { act, size, root, known, older: known > size },
+    payload: { act, size, root, known, older: known > size, lacking },
   };
   await o.store.write((tx) => {
     if (book.find(id, tx) !== undefined) return;

@@ -14,6 +14,7 @@ import { Book } from "../../../lib/storage/book/book.ts";
 import { Mirror } from "../../../lib/storage/copy/mirror.ts";
 import { Store } from "../../../lib/storage/store/store.ts";
 import { promote, type PromoteOptions } from "../../../services/standby/promote.ts";
+import { rowsOf } from "../../support/book-rows.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { type LogToFollow, logToFollow } from "../../support/log-to-follow.ts";
 
@@ -102,6 +103,24 @@ describe("putting a standby's copies in place", () => {
       expect(await onMirror(name, async ({ held }) => held)).toBe(logs[name].book.head().size);
     }
     expect(await readdir(to.data)).not.toContain("production.incoming");
+  });
+
+  it("brings what was set apart along, and says of how much the bytes are lacking", async () => {
+    for (const raw of ["kept", "lost"]) await logs.audit.setApart(raw);
+    await follow("audit");
+    await onMirror("audit", async ({ quarantine, held }) => {
+      const [kept] = await quarantine.wanted(held);
+      if (kept !== undefined) await quarantine.keep(kept, Buffer.from('"kept"'));
+    });
+    expect(await place()).toMatchObject([
+      { book: "audit", size: 14, lacking: 1 },
+      { book: "production", lacking: 0 },
+    ]);
+    const store = await Store.openFolder(to.bookStore("audit"));
+    const rows = await rowsOf(store, "q");
+    await store.close();
+    expect(rows).toHaveLength(1);
+    expect(await rowsOf(logs.audit.store, "q")).toContain(rows[0]);
   });
 
   it("moves what is there aside, also when it cannot be opened", async () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { v7 } from "uuid";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import type { BookName } from "../../../lib/contracts/names.ts";
 import { StandbyState } from "../../../lib/contracts/standby.ts";
@@ -13,7 +13,9 @@ import { type Handlers, serve } from "../../../lib/messaging/request-server.ts";
 import { after } from "../../../lib/messaging/timing.ts";
 import { bookQueries } from "../../../lib/storage/book/book-queries.ts";
 import { Store } from "../../../lib/storage/store/store.ts";
+import { quarantineQueries } from "../../../lib/storage/quarantine/quarantine-queries.ts";
 import { type Standby, startStandby } from "../../../services/standby/start-standby.ts";
+import { rowsOf } from "../../support/book-rows.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
 import { type LogToFollow, logToFollow } from "../../support/log-to-follow.ts";
 import { SILENT } from "../../support/silent.ts";
@@ -64,9 +66,11 @@ describe("a standby on a hub", () => {
   async function serveBook(name: BookName): Promise<Link> {
     const service = await joinAsService(hub, await hub.addService(name), logs[name].store);
     await service.principals.whenLoaded();
-    const handlers = bookQueries(logs[name].book, {
-      keyOf: keysOf(service.principals),
-    }) as unknown as Handlers<"audit">;
+    const { book, store } = logs[name];
+    const handlers = {
+      ...bookQueries(book, { keyOf: keysOf(service.principals) }),
+      ...quarantineQueries({ store, book }),
+    } as unknown as Handlers<"audit">;
     const onRefused = () => undefined;
     const { principals } = service;
     await serve({
@@ -114,6 +118,17 @@ describe("a standby on a hub", () => {
     expect(Object.values(standby.checks).map((check) => check())).toEqual([true, true, true]);
   });
 
+  it("copies what was set apart too, however large", async () => {
+    await logs.audit.grow(3);
+    await logs.audit.setApart("junk");
+    await logs.production.setApart({ large: "ü".repeat(100_000) });
+    await Promise.all([publish("production"), publish("audit")]);
+    for (const name of ["production", "audit"] as const) {
+      await vi.waitFor(async () => expect(await rowsOf(stores[name], "q")).toHaveLength(1), 10_000);
+      expect(await rowsOf(stores[name], "q")).toEqual(await rowsOf(logs[name].store, "q"));
+    }
+  });
+
   it("goes on where it was when it comes back", async () => {
     await logs.audit.grow(100);
     await publish("audit");
@@ -141,7 +156,7 @@ describe("a standby on a hub", () => {
     await proven("audit", 10);
   });
 
-  it("asks for nothing but records, and reads nothing but checkpoints", async () => {
+  it("asks for nothing but records and what was set apart, and reads nothing but checkpoints", async () => {
     for (const filter of ["#", "machines/+/status", "requests/#", "directory/principals/+"]) {
       await expect(link.subscribe(filter, () => undefined)).rejects.toMatchObject({ code: "not_allowed" });
     }
