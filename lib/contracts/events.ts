@@ -94,6 +94,7 @@ export const EVENT_OWNERS = {
   "log-key.retired": "audit",
   "checkpoint.anchored": "audit",
   "book.restored": "receiver",
+  "book.migrated": "receiver",
   "record.rebooked": "audit",
   "backup.made": "audit",
   "store.restored": "audit",

@@ -13,6 +13,8 @@ export type ProcessContext = {
   folders: ReturnType<typeof foldersOf>;
   log: Logger;
   health: Health;
+  /** Says that the start takes its time since work is done that has to be, so that nobody takes it for stuck. */
+  works(): void;
   /** Hooks run one after the other at the stop, the last one first, within 4 seconds in all. */
   onStop(hook: () => Promise<void> | void): void;
 };
@@ -73,6 +75,7 @@ export async function runProcess(
       folders: foldersOf(settings.data),
       log,
       health,
+      works: () => void (process.connected && process.send?.({ works: true })),
       onStop: (hook) => stopping.add(hook),
     });
     if (stopping.begun) return;

@@ -21,6 +21,7 @@ import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts
 import { createTokens } from "../../lib/runtime/token.ts";
 import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
 import { bookFigures, storeFigures } from "../../lib/storage/figures.ts";
+import { bookMigration } from "../../lib/storage/migration/book-migration.ts";
 import { openBookStore } from "../../lib/storage/repair/repaired-copy.ts";
 import { witnessAlarms, witnessFigures } from "./witnesses/shown.ts";
 import { startAudit } from "./start-audit.ts";
@@ -45,7 +46,19 @@ async function start(context: ProcessContext): Promise<void> {
 
   const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
   const mark = await requirePromoted(folders.promotion(NAME));
-  const opened = await openBookStore(folders.bookStore(NAME), { copy: folders.repairedStore(NAME) });
+  const logKeys = await openLogKeys({ folders, book: NAME, plant: plant.id });
+  const app = `${NAME}@${manifest.version}`;
+  const migration = bookMigration({
+    name: NAME,
+    plant: plant.id,
+    origin: logKeys.origin,
+    folder: backups.folder,
+    app,
+    now,
+    onWork: context.works,
+    log,
+  });
+  const opened = await openBookStore(folders.bookStore(NAME), { copy: folders.repairedStore(NAME), migration });
   const { store } = opened;
   context.onStop(() => opened.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
@@ -64,14 +77,14 @@ async function start(context: ProcessContext): Promise<void> {
     personKeys,
     self: {
       name: NAME,
-      app: `${NAME}@${manifest.version}`,
+      app,
       sign: (bytes) => sign(key.privateKey, bytes),
       key: key.fingerprint,
       tz: settings.tz,
       now,
     },
     keysOfProduction: () => readLogPublicKey(folders.logPublicKey("production")),
-    logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
+    logKeys,
     headNote: folders.headNote(NAME),
     promoted: { mark, onRecorded: () => removePromotion(folders.promotion(NAME)) },
     witnessing: {

@@ -12,6 +12,7 @@ import type { Backups } from "../../lib/storage/backup/backups.ts";
 import { backedUpFirst, backupHandlers } from "../../lib/storage/backup/handlers.ts";
 import { recordRestored } from "../../lib/storage/backup/restored-book.ts";
 import { type BackupOptions, createServiceBackups } from "../../lib/storage/backup/service-backups.ts";
+import { recordMigrated } from "../../lib/storage/migration/record-migrated.ts";
 import { Book } from "../../lib/storage/book/book.ts";
 import { bookQueries } from "../../lib/storage/book/book-queries.ts";
 import { Checkpoints } from "../../lib/storage/book/checkpoints.ts";
@@ -104,6 +105,7 @@ export async function startAudit(o: AuditOptions): Promise<Audit> {
   if (isOlder) await recordPutBack(o, book);
   const witnessing = await openWitnessing({ ...o, ...o.witnessing, book, checkpoints, tell: bookOwnAct });
   if (!isOlder) await recordPutBack(o, book);
+  await recordMigrated({ ...o, book });
   const publisher =
     book.damage === null
       ? publishCheckpoints({ link, book: "audit", checkpoints, rotations: o.logKeys.rotations, log, now: self.now })

@@ -19,6 +19,7 @@ import { directoryUrlOf } from "../../lib/runtime/directory-url.ts";
 import { removePromotion, requirePromoted } from "../../lib/runtime/promotion.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { verifyRegularly } from "../../lib/runtime/verify-regularly.ts";
+import { bookMigration } from "../../lib/storage/migration/book-migration.ts";
 import { openBookStore } from "../../lib/storage/repair/repaired-copy.ts";
 import { bookFigures, outboxFigures, storeFigures } from "../../lib/storage/figures.ts";
 import { auditLag } from "./audit-lag.ts";
@@ -43,7 +44,19 @@ async function start(context: ProcessContext): Promise<void> {
 
   const backups = await backupOptionsOf(NAME, { settings, folders, plant: plant.id });
   const mark = await requirePromoted(folders.promotion(NAME));
-  const opened = await openBookStore(folders.bookStore(NAME), { copy: folders.repairedStore(NAME) });
+  const logKeys = await openLogKeys({ folders, book: NAME, plant: plant.id });
+  const app = `${NAME}@${manifest.version}`;
+  const migration = bookMigration({
+    name: NAME,
+    plant: plant.id,
+    origin: logKeys.origin,
+    folder: backups.folder,
+    app,
+    now,
+    onWork: context.works,
+    log,
+  });
+  const opened = await openBookStore(folders.bookStore(NAME), { copy: folders.repairedStore(NAME), migration });
   const { store } = opened;
   context.onStop(() => opened.close());
   const ca = brokerAuthority({ ...settings, pinned: folders.authorityCertificate });
@@ -62,13 +75,13 @@ async function start(context: ProcessContext): Promise<void> {
     personKeys,
     self: {
       name: NAME,
-      app: `${NAME}@${manifest.version}`,
+      app,
       sign: (bytes) => sign(key.privateKey, bytes),
       key: key.fingerprint,
       tz: settings.tz,
       now,
     },
-    logKeys: await openLogKeys({ folders, book: NAME, plant: plant.id }),
+    logKeys,
     sign: createSigner(key.privateKey),
     headNote: folders.headNote(NAME),
     backups,

@@ -13,6 +13,7 @@ import type { Backups } from "../../lib/storage/backup/backups.ts";
 import { backedUpFirst, backupHandlers } from "../../lib/storage/backup/handlers.ts";
 import { lastRestoration, recordRestored } from "../../lib/storage/backup/restored-book.ts";
 import { type BackupOptions, createServiceBackups } from "../../lib/storage/backup/service-backups.ts";
+import { recordMigrated } from "../../lib/storage/migration/record-migrated.ts";
 import { Book } from "../../lib/storage/book/book.ts";
 import { bookQueries } from "../../lib/storage/book/book-queries.ts";
 import { Checkpoints } from "../../lib/storage/book/checkpoints.ts";
@@ -102,6 +103,7 @@ export async function startProduction(o: ProductionOptions): Promise<Production>
   await recordRestored({ ...o, book });
   if (o.promoted !== undefined) await takeUp({ ...o, book, outbox, promoted: o.promoted });
   restoration = lastRestoration(o.store);
+  await recordMigrated({ ...o, book });
   const sender = createOutboxSender({
     link: o.link,
     outbox,

@@ -10,6 +10,7 @@ import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
 import { type ProcessContext, runProcess } from "../../lib/runtime/process.ts";
 import { createTokens } from "../../lib/runtime/token.ts";
 import { storeFigures } from "../../lib/storage/figures.ts";
+import { MIGRATE_A_COPY } from "../../lib/storage/migration/migration.ts";
 import { Store } from "../../lib/storage/store/store.ts";
 import { logKeysOf, readJoined, readStandbyPolicy } from "./joined.ts";
 import { startStandby } from "./start-standby.ts";
@@ -30,8 +31,8 @@ async function start(context: ProcessContext): Promise<void> {
   const token = createTokens({ name: STANDBY, plant: joined.plant.id, privateKey, now, random });
 
   const stores = {
-    production: await Store.openFolder(folders.mirrorStore("production")),
-    audit: await Store.openFolder(folders.mirrorStore("audit")),
+    production: await Store.openFolder(folders.mirrorStore("production"), { migration: MIGRATE_A_COPY }),
+    audit: await Store.openFolder(folders.mirrorStore("audit"), { migration: MIGRATE_A_COPY }),
   };
   for (const store of Object.values(stores)) context.onStop(() => store.close());
   const url = settings.externalBroker ? settings.brokerUrl : joined.url;

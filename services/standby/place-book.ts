@@ -13,6 +13,7 @@ import { Book } from "../../lib/storage/book/book.ts";
 import { encodeKept } from "../../lib/storage/book/checkpoints.ts";
 import { copyRecords } from "../../lib/storage/copy/copy-records.ts";
 import { keys } from "../../lib/storage/keys.ts";
+import { MIGRATE_A_COPY } from "../../lib/storage/migration/migration.ts";
 import { Mirror } from "../../lib/storage/copy/mirror.ts";
 import { NoteFile } from "../../lib/storage/book/note-file.ts";
 import { Store } from "../../lib/storage/store/store.ts";
@@ -60,7 +61,7 @@ export type ReadyBook = {
  *   the book; `store_locked` while the standby or the book's service runs; `book_damaged`; `store_unusable`.
  */
 export async function makeReady(o: PlaceOptions): Promise<ReadyBook> {
-  const source = await Store.openFolder(o.from.mirrorStore(o.book));
+  const source = await Store.openFolder(o.from.mirrorStore(o.book), { migration: MIGRATE_A_COPY });
   try {
     const mirror = Mirror.open({ store: source, name: o.book, now: o.now });
     const logKeys = everyKey(o.pinned, mirror.rotations);
@@ -113,7 +114,7 @@ async function headsThere({ book, origin, to }: PlaceOptions): Promise<KnownHead
 async function openPresent(folder: string): Promise<Store | null> {
   if (!existsSync(folder)) return null;
   try {
-    return await Store.openFolder(folder);
+    return await Store.openFolder(folder, { migration: "none" });
   } catch (error) {
     if (error instanceof RastroError && error.code === "store_locked") throw error;
     return null;

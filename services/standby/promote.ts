@@ -111,7 +111,7 @@ function wordOf(o: PromoteOptions, { book, proven, known, lacking }: ReadyBook, 
  */
 async function firstUntold(to: Folders): Promise<number | null> {
   if (!existsSync(to.bookStore("audit"))) return null;
-  const store = await Store.openFolder(to.bookStore("audit"));
+  const store = await Store.openFolder(to.bookStore("audit"), { migration: "none" });
   try {
     for await (const [, bytes] of store.range({ ...RECORDS, reverse: true })) {
       const { type, payload } = openRecord(bytes).event as Event;

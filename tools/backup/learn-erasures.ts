@@ -17,7 +17,7 @@ import { Store } from "../../lib/storage/store/store.ts";
 export async function learnErasures(folders: Pick<Folders, "erasures" | "bookStore">): Promise<number | null> {
   const folder = folders.bookStore("audit");
   if (!existsSync(folder)) return null;
-  const book = await Store.openFolder(folder).catch(unlessUnreadable);
+  const book = await Store.openFolder(folder, { migration: "none" }).catch(unlessUnreadable);
   if (book === null) return null;
   try {
     const list = await openErasures(folders.erasures);

@@ -13,6 +13,7 @@ import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
 import { codeOf, replaceFile } from "../../lib/runtime/new-file.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { isLoopback, readSettings, type Settings } from "../../lib/runtime/settings.ts";
+import { MIGRATE_A_COPY } from "../../lib/storage/migration/migration.ts";
 import { Mirror } from "../../lib/storage/copy/mirror.ts";
 import { Store } from "../../lib/storage/store/store.ts";
 import { logKeysOf, readJoined } from "../../services/standby/joined.ts";
@@ -224,7 +225,9 @@ async function update(bar: ReturnType<typeof startProgress>, done: number): Prom
 export async function runStartOver(terminal: Terminal, options: StartOverOptions): Promise<Outcome> {
   const name = parseValue(BookName, options.book, "--book");
   if (options.yes !== true) throw usageError("--yes", "left out", "it, once it has been found out what happened");
-  const store = await Store.openFolder(foldersOf(readSettings(terminal.env).data).mirrorStore(name));
+  const store = await Store.openFolder(foldersOf(readSettings(terminal.env).data).mirrorStore(name), {
+    migration: MIGRATE_A_COPY,
+  });
   try {
     const mirror = Mirror.open({ store, name, now: Date.now });
     const given = mirror.held;

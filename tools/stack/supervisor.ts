@@ -5,7 +5,7 @@ import type { Plan } from "./plan.ts";
 import { createWorker, type Timing, TIMING, type Worker } from "./worker.ts";
 
 export type SupervisorTiming = Timing & {
-  /** How long a group may take to get ready at the start. */
+  /** How long a group may take to get ready at the start, since the last word that one of it works. */
   startMs: number;
   /** How long a group is given before the next one is asked to stop as well. */
   stageMs: number;
@@ -64,7 +64,7 @@ async function startGroup(group: readonly Worker[], startMs: number, stopAsked: 
     tooLate.reject(new RastroError({ code: "timeout", message: lateSentence(late, startMs) }));
   }, startMs);
   try {
-    const starts = group.map((worker) => worker.start().then(() => ready.add(worker.name)));
+    const starts = group.map((worker) => worker.start(() => timer.refresh()).then(() => ready.add(worker.name)));
     await Promise.race([Promise.all(starts), tooLate.promise, stopAsked]);
   } finally {
     clearTimeout(timer);

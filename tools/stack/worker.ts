@@ -24,8 +24,10 @@ export interface Worker {
   /**
    * Launches the child and resolves when it first reports ready. Rejects with the child's own sentence when it ends
    * with {@link EXIT_INCURABLE} before that; any other end is followed by a restart, for as long as it takes.
+   *
+   * @param onWork - called whenever the child says that its start takes long because of work that it does.
    */
-  start(): Promise<void>;
+  start(onWork?: () => void): Promise<void>;
   /** The last line that the child wrote to stderr, for whoever gives up waiting. */
   lastWords(): string | null;
   /** Asks the child to end (SIGTERM), never restarts it, resolves when it is gone. */
@@ -54,6 +56,7 @@ export function createWorker(o: {
   let readyAt: number | null = null;
   let pauseMs = timing.firstPauseMs;
   let held: string[] = [];
+  let onWork: () => void = () => undefined;
 
   const launch = () => {
     retry = null;
@@ -64,7 +67,8 @@ export function createWorker(o: {
     if (started.stdout) onLines(started.stdout, (line) => output.log(plan.name, line));
     if (started.stderr) onLines(started.stderr, hear);
     started.on("message", (message) => {
-      if (isReady(message)) becomeReady();
+      if (says(message, "ready")) becomeReady();
+      if (says(message, "works")) onWork();
     });
     let failed = false;
     started.on("error", (error) => {
@@ -131,7 +135,8 @@ export function createWorker(o: {
     get running() {
       return child !== null;
     },
-    start: () => {
+    start: (heard = () => undefined) => {
+      onWork = heard;
       launch();
       return first.promise;
     },
@@ -144,6 +149,6 @@ export function createWorker(o: {
   };
 }
 
-function isReady(message: unknown): boolean {
-  return typeof message === "object" && message !== null && (message as { ready?: unknown }).ready === true;
+function says(message: unknown, word: "ready" | "works"): boolean {
+  return typeof message === "object" && message !== null && (message as Record<string, unknown>)[word] === true;
 }

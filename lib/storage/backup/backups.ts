@@ -5,7 +5,7 @@ import type { Actor } from "../../contracts/events.ts";
 import { RastroError, toProblem } from "../../contracts/errors.ts";
 import type { Store } from "../store/store.ts";
 import { checkBackup } from "./check.ts";
-import { backupsIn, listBackups, notKept, requireBackup, type Retention } from "./folder.ts";
+import { listBackups, notKept, passingBackupsIn, requireBackup, type Retention } from "./folder.ts";
 import { makeBackup } from "./make.ts";
 
 type OnProgress = (done: number, of: number) => void;
@@ -94,7 +94,7 @@ export function createBackups(o: {
   }
 
   async function removeOld({ folder, retention }: BackedUp): Promise<void> {
-    const all = (await backupsIn(folder)).map((name) => ({ name, damaged: damaged.has(join(folder, name)) }));
+    const all = (await passingBackupsIn(folder)).map((name) => ({ name, damaged: damaged.has(join(folder, name)) }));
     for (const name of notKept(all, retention, o.now())) await rm(join(folder, name), { force: true });
   }
 

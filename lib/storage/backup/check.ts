@@ -14,7 +14,9 @@ import { damagedBackup, readBackup } from "./read.ts";
 const NAMED_MAXIMUM = 100;
 
 const RECORD = 0x72;
-const TILE = 0x6e;
+const TREE = 0x6e;
+/** Where a store of this format had a row for each leaf, and not a tile for 16. */
+const WITHOUT_TILES = "1";
 
 export type CheckOptions = {
   /** Bytes read, of all. */
@@ -48,7 +50,7 @@ export async function checkBackup(file: string, o: CheckOptions = {}): Promise<C
       if (part.part === "fault") found.add(part.fault);
       if (part.part === "header") {
         header = part.header;
-        content.wantCheckpoint(header.checkpoint);
+        content.begin(header);
       }
       if (part.part === "end") end = part;
       if (part.part !== "rows") continue;
@@ -104,16 +106,18 @@ class ContentCheck {
   #byRecords: Range = EMPTY_RANGE;
   #byLeaves: Range = EMPTY_RANGE;
   #gap: string | null = null;
+  #leavesInRow = TILE_WIDTH;
 
   constructor(wanted: readonly number[]) {
     this.#wanted = new Set(wanted);
   }
 
   /** The checkpoint that the header carries has to be one of these records. */
-  wantCheckpoint(note: string | null): void {
-    if (note === null) return;
+  begin({ checkpoint, storeFormat }: BackupHeader): void {
+    if (storeFormat === WITHOUT_TILES) this.#leavesInRow = 1;
+    if (checkpoint === null) return;
     try {
-      this.#signed = parseCheckpoint(note).head;
+      this.#signed = parseCheckpoint(checkpoint).head;
       this.#wanted.add(this.#signed.size);
     } catch {
       this.#disorder ??= "the checkpoint in the header does not read as one";
@@ -129,7 +133,7 @@ class ContentCheck {
       this.#disorder ??= `key ${key.toString("hex")} does not come after the one before it`;
     this.#previous = key;
     if (key.equals(HEAD_KEY)) this.#head = value;
-    else if (key[0] === TILE && key[1] === 0 && key.length === 10) this.#takeLeaves(readU64(key, 2), value);
+    else if (key[0] === TREE && key[1] === 0 && key.length === 10) this.#takeLeaves(readU64(key, 2), value);
     else if (key[0] === RECORD && key.length === 9) this.#takeRecord(readU64(key, 1), value);
   }
 
@@ -162,9 +166,10 @@ class ContentCheck {
     if (this.#wanted.has(size)) this.roots.set(size, rootOf(this.#byRecords));
   }
 
-  #takeLeaves(index: number, tile: Buffer): void {
-    if (index * TILE_WIDTH !== this.#byLeaves.size) this.#gap ??= `leaf ${this.#byLeaves.size} of the tree is missing`;
-    for (let at = 0, leaf = hashIn(tile, at); leaf !== undefined; at += 1, leaf = hashIn(tile, at))
+  #takeLeaves(index: number, row: Buffer): void {
+    if (index * this.#leavesInRow !== this.#byLeaves.size)
+      this.#gap ??= `leaf ${this.#byLeaves.size} of the tree is missing`;
+    for (let at = 0, leaf = hashIn(row, at); leaf !== undefined; at += 1, leaf = hashIn(row, at))
       this.#byLeaves = appendLeaf(this.#byLeaves, leaf).range;
   }
 }

@@ -27,6 +27,16 @@ export async function backupsIn(folder: string): Promise<string[]> {
   return names.filter((name) => BackupName.safeParse(name).success).toSorted((a, b) => (a < b ? 1 : -1));
 }
 
+/**
+ * The backups in a folder of which only some are kept, newest first: all but those that were made before a store was
+ * brought to another format, which stay until somebody removes them.
+ */
+export async function passingBackupsIn(folder: string): Promise<string[]> {
+  const names = await backupsIn(folder);
+  const headers = await Promise.all(names.map((name) => readHeader(join(folder, name))));
+  return names.filter((_name, place) => headers[place]?.why !== "before-migration");
+}
+
 /** The backups in a folder with what each says of itself, newest first. @param faultOf - what is known of one. */
 export async function listBackups(
   folder: string,

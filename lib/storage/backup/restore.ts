@@ -6,6 +6,7 @@ import { RastroError, toProblem } from "../../contracts/errors.ts";
 import { BookName } from "../../contracts/names.ts";
 import { Book, type LogHead } from "../book/book.ts";
 import { STORE_FORMAT } from "../keys.ts";
+import { isKnownFormat } from "../migration/migrate.ts";
 import { NoteFile } from "../book/note-file.ts";
 import { Store } from "../store/store.ts";
 import { syncFolder } from "../sync-folder.ts";
@@ -95,7 +96,7 @@ type Present = { store: Store | null; why: string | null };
 async function openPresent(folder: string): Promise<Present> {
   if (!existsSync(folder)) return { store: null, why: null };
   try {
-    return { store: await Store.openFolder(folder), why: null };
+    return { store: await Store.openFolder(folder, { migration: "none" }), why: null };
   } catch (error) {
     if (!(error instanceof RastroError) || error.code === "store_locked") throw error;
     return { store: null, why: error.message };
@@ -121,7 +122,11 @@ function requireFit({ name, plant, book }: RestorePlace, header: BackupHeader): 
     ["store", header.store, name],
     ["plant", header.plant, plant],
     ["origin", header.origin, book?.origin ?? null],
-    ["store's format", header.storeFormat, String(STORE_FORMAT)],
+    [
+      "store's format",
+      header.storeFormat,
+      isKnownFormat(header.storeFormat) ? header.storeFormat : String(STORE_FORMAT),
+    ],
   ];
   for (const [what, given, expected] of misfits) {
     if (given === expected) continue;
@@ -169,12 +174,23 @@ async function writeAside(o: RestoreOptions, header: BackupHeader): Promise<numb
 }
 
 async function writeStore(o: RestoreOptions, folder: string, header: BackupHeader): Promise<number> {
-  const store = await Store.openFolder(folder);
+  const rows = await fillFolder(o, folder);
+  // The number of its format came with the rows.
+  const migration = { backUp: async () => basename(o.file), at: new Date(o.now()).toISOString() };
+  const store = await Store.openFolder(folder, { migration });
   try {
-    const rows = await fillStore(o.file, store, (bytes) => o.onStep?.("write", bytes, bytes));
     await renewOutboxes(store, o.random);
     if (o.place.book !== null) await requireWholeBook(o, store, header);
     return rows;
+  } finally {
+    await store.close();
+  }
+}
+
+async function fillFolder(o: RestoreOptions, folder: string): Promise<number> {
+  const store = await Store.openFolder(folder);
+  try {
+    return await fillStore(o.file, store, (bytes) => o.onStep?.("write", bytes, bytes));
   } finally {
     await store.close();
   }

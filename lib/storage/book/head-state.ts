@@ -1,6 +1,6 @@
 import { HASH_LENGTH } from "../../ledger/hash.ts";
 import { EMPTY_RANGE, type Range } from "../../ledger/tree.ts";
-import { type Cell, cellAt } from "../store/store.ts";
+import { type Cell, cellAt } from "../store/group.ts";
 import { HEAD_KEY, readU64, writeU64 } from "../keys.ts";
 
 /** What `m/head` holds: all that is needed to append the next record. `tip` is the leaf of the last one. */

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { MIGRATE_A_COPY, type Migration } from "../migration/migration.ts";
 import { RastroError } from "../../contracts/errors.ts";
 import { liveTables } from "../level/manifest.ts";
 import { isSoundTable } from "../level/table.ts";
@@ -25,25 +26,30 @@ export type OpenedStore = { store: Store; repaired: string | null; close(): Prom
  * the process when it merges tables whose keys are out of order, again at each start.
  *
  * @param o.copy - the folder for a repaired copy; what lies there is removed.
+ * @param o.migration - how a store of an older format is brought to the one of now.
  * @throws RastroError as {@link Store.openFolder}; `store_unusable` too where not even the copy can be repaired.
  */
-export async function openBookStore(folder: string, o: { copy: string }): Promise<OpenedStore> {
+export async function openBookStore(folder: string, o: { copy: string; migration?: Migration }): Promise<OpenedStore> {
   const mark = `${folder}.open`;
   try {
     await assertNotHeadless(folder);
     if (existsSync(mark)) await assertSoundTables(folder);
     await mkdir(dirname(mark), { recursive: true });
     await writeFile(mark, "");
-    const store = await Store.openFolder(folder, { ahead: true, threads: true });
+    const store = await Store.openFolder(folder, { ...migrating(o), ahead: true, threads: true });
     await rm(o.copy, { recursive: true, force: true });
     return { store, repaired: null, close: () => store.close().then(() => rm(mark, { force: true })) };
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown;
     await makeRepairedCopy(folder, o.copy, thrown);
     const repaired = `unreadable: ${detailOf(thrown)}; what is read is a repaired copy in ${o.copy}`;
-    const store = await Store.openFolder(o.copy, { threads: true, readOnly: true });
+    const store = await Store.openFolder(o.copy, { threads: true, readOnly: true, migration: MIGRATE_A_COPY });
     return { store, repaired, close: () => store.close() };
   }
+}
+
+function migrating({ migration }: { migration?: Migration }): { migration?: Migration } {
+  return migration === undefined ? {} : { migration };
 }
 
 async function assertSoundTables(folder: string): Promise<void> {

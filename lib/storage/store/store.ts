@@ -3,8 +3,9 @@ import { RastroError } from "../../contracts/errors.ts";
 import { type Database, type KeyRange, openLevel, openMemory, type Operation } from "../level/database.ts";
 import type { Group, Tx } from "./group.ts";
 import { type Committed, GroupWriter } from "./group-writer.ts";
-import { FORMAT_KEY, STORE_FORMAT } from "../keys.ts";
 import { StoreSnapshot } from "../level/snapshot.ts";
+import { bringUpToDate } from "../migration/migrate.ts";
+import type { Migration } from "../migration/migration.ts";
 
 export type { KeyRange } from "../level/database.ts";
 export { type Cell, cellAt, type Codec, type Tx } from "./group.ts";
@@ -53,12 +54,13 @@ export class Store {
    * @param o.readOnly - refuses all writes, with `book_damaged`: for a copy of a damaged store.
    * @param o.threads - worker threads may read along, for a store that only this process's own code opens: a second
    *   opening by the same process is then not refused.
+   * @param o.migration - how a book in a store of an older format is brought to the one of now; as {@link bringUpToDate}.
    * @throws RastroError `store_locked`, `store_unusable` or `store_newer`; the message names the folder and says what
    *   to do.
    */
   static async openFolder(
     folder: string,
-    o: { ahead?: boolean; threads?: boolean; readOnly?: boolean } = {},
+    o: { ahead?: boolean; threads?: boolean; readOnly?: boolean; migration?: Migration | "none" } = {},
   ): Promise<Store> {
     const store = await Store.onDatabase(await openLevel(folder, o), folder, o);
     store.#readOnly = o.readOnly === true;
@@ -71,9 +73,13 @@ export class Store {
   }
 
   /** A store on an open database; the store closes it. @param place - names it in messages. */
-  static async onDatabase(database: Database, place: string, o: { ahead?: boolean } = {}): Promise<Store> {
+  static async onDatabase(
+    database: Database,
+    place: string,
+    o: { ahead?: boolean; migration?: Migration | "none" } = {},
+  ): Promise<Store> {
     try {
-      await checkFormat(database, place);
+      await bringUpToDate(database, place, o);
     } catch (thrown) {
       await database.close();
       throw thrown;
@@ -329,15 +335,5 @@ function attempt(begin: () => () => Promise<void>): () => Promise<void> {
     return begin();
   } catch (thrown) {
     return () => Promise.reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
-  }
-}
-
-async function checkFormat(database: Database, place: string): Promise<void> {
-  const stored = database.getSync(FORMAT_KEY)?.toString();
-  if (stored === undefined) {
-    await database.batch([{ type: "put", key: FORMAT_KEY, value: Buffer.from(String(STORE_FORMAT)) }], { sync: true });
-  } else if (stored !== String(STORE_FORMAT)) {
-    const message = `Opening the store in ${place} failed: its format is ${stored}, expected ${STORE_FORMAT}. Use the version of Rastro that wrote it, or a newer one.`;
-    throw new RastroError({ code: "store_newer", message, given: stored, expected: String(STORE_FORMAT) });
   }
 }

@@ -19,6 +19,11 @@ export const scripts = {
   deaf: `process.on("SIGTERM", () => {}); process.send({ ready: true }); setInterval(() => {}, 1000);`,
   /** Never ready, but alive. */
   slow: `console.error("still opening the book"); setInterval(() => {}, 1000);`,
+  /** Takes 4.5 s to be ready, and says that it works meanwhile. */
+  working: `
+    const working = setInterval(() => process.send({ works: true }), 300);
+    setTimeout(() => { clearInterval(working); process.send({ ready: true }); }, 4500);
+    setInterval(() => {}, 1000);`,
   incurable: `console.error("Opening the store failed: it is locked."); process.exit(78);`,
   /** Dies at once, each time. */
   broken: `console.error("what a pity"); process.exit(3);`,
@@ -45,7 +50,9 @@ export function superviseScripts(groups: Plan[][], timing: Partial<SupervisorTim
     const child = spawn(process.execPath, ["-e", plan.main], { stdio: ["ignore", "pipe", "pipe", "ipc"] });
     children.set(plan.name, [...(children.get(plan.name) ?? []), child]);
     add(plan.name, "launched");
-    child.on("message", () => add(plan.name, "ready"));
+    child.on("message", (message) => {
+      if ((message as { ready?: boolean }).ready === true) add(plan.name, "ready");
+    });
     child.on("exit", () => add(plan.name, "gone"));
     return child;
   };

@@ -55,6 +55,12 @@ describe("starting", () => {
     expect(living()).toEqual([]);
   });
 
+  test("waits for a child for as long as it says that it works", async () => {
+    const { supervisor, events } = supervise([[plan("audit", scripts.working)]], { startMs: 3000 });
+    await supervisor.start();
+    expect(indexOf(events, "audit", "ready")).toBeGreaterThan(0);
+  });
+
   test("restarts a child that dies before it is ready, with a growing pause", async () => {
     const { supervisor, next, living } = supervise([[plan("fleet", scripts.broken)]]);
     const started = supervisor.start();

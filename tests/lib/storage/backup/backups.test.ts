@@ -46,6 +46,14 @@ describe("the backups of a process", () => {
     expect(await names()).toEqual([told[2]?.report.name, told[1]?.report.name]);
   });
 
+  it("keep what was made before a store was brought to another format, beside those that are kept by count", async () => {
+    await backups.create("fleet", "before-migration", null);
+    for (let more = 0; more < 4; more += 1) await backups.create("fleet", "schedule", null);
+    now += 365 * DAY;
+    await backups.create("fleet", "schedule", null);
+    expect((await backups.list()).map(({ header }) => header?.why)).toEqual(["schedule", "before-migration"]);
+  });
+
   it("are made one at a time, however many ask", async () => {
     const made = await Promise.all([1, 2, 3].map(() => backups.create("fleet", "request", null)));
     expect(new Set(made.map(({ name }) => name)).size).toBe(3);

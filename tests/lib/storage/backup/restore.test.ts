@@ -6,10 +6,14 @@ import { leafHash } from "../../../../lib/ledger/hash.ts";
 import { appendLeaf, EMPTY_RANGE, rootOf } from "../../../../lib/ledger/tree.ts";
 import { formatHeadNote, parseHeadNote } from "../../../../lib/ledger/head-note.ts";
 import { backupsIn } from "../../../../lib/storage/backup/folder.ts";
+import { checkBackup } from "../../../../lib/storage/backup/check.ts";
+import { makeBackup } from "../../../../lib/storage/backup/make.ts";
+import { openLevel } from "../../../../lib/storage/level/database.ts";
 import { restoreBackup, type RestoreOptions } from "../../../../lib/storage/backup/restore.ts";
 import { Store } from "../../../../lib/storage/store/store.ts";
 import { draft, idOf, NOW } from "../../../suites/events.ts";
 import { temporaryFolder } from "../../../support/folder.ts";
+import { toFormat1 } from "../../../support/format-1.ts";
 import { openBookIn, ORIGIN, rowsOf } from "./book-to-back-up.ts";
 
 const LATER = NOW + 60_000;
@@ -54,6 +58,29 @@ describe("restoring a book", () => {
       ...change,
     });
   const onPurpose = { olderFor: "The disk was lost", reason: "The disk was lost" };
+  /** Makes a backup of the first 50 as an older version did. */
+  async function olderFormat(): Promise<string> {
+    const at = join(folder, "older");
+    const first = await openBookIn(at);
+    await first.addMany(0, 50);
+    await first.close();
+    const database = await openLevel(join(at, "store"));
+    await toFormat1(database);
+    await database.close();
+    const store = await Store.openFolder(join(at, "store"), { migration: "none" });
+    const { name } = await makeBackup({
+      store,
+      name: "production",
+      plant: "plant-1",
+      origin: ORIGIN,
+      folder: join(folder, "backups"),
+      why: "schedule",
+      app: "production@test",
+      now: () => NOW + 1,
+    });
+    await store.close();
+    return name;
+  }
   const openAgain = () => openBookIn(folder);
 
   it("refuses one that is older than the head note knows, and leaves all as it is", async () => {
@@ -78,6 +105,34 @@ describe("restoring a book", () => {
     await rm(join(folder, "store"), { recursive: true });
     const known = [{ size: 20, root: Buffer.alloc(32, 1), by: "a witness" }];
     await expect(restore({ known })).rejects.toThrow("a witness has another root for the first 20 records");
+  });
+
+  it("brings one of a store of an older format to the format of now, and leaves word of that too", async () => {
+    const old = await olderFormat();
+    const { header, saved, notSaved } = await restore({ file: join(folder, "backups", old), ...onPurpose });
+    expect(header).toMatchObject({ size: 50, storeFormat: "1" });
+    expect({ saved, notSaved }).toMatchObject({ saved: expect.any(String) as string, notSaved: null });
+    const at = await openAgain();
+    expect(at.book.damage).toBeNull();
+    expect(await at.book.verify()).toMatchObject({ ok: true, size: 50 });
+    expect(JSON.parse(at.store.getNow(Buffer.from("m/migrated"))?.toString() ?? "")).toMatchObject({
+      from: 1,
+      to: 2,
+      backup: old,
+      size: 50,
+    });
+    await at.addMany(100, 20);
+    expect(await at.book.verify()).toMatchObject({ ok: true, size: 70 });
+    await at.close();
+  });
+
+  it("can be done where a store of an older format is, which is kept as it is", async () => {
+    const database = await openLevel(join(folder, "store"));
+    await toFormat1(database);
+    await database.close();
+    const { saved } = await restore(onPurpose);
+    const kept = await checkBackup(join(folder, "backups", saved ?? ""));
+    expect(kept.report).toMatchObject({ ok: true, records: 80, header: { storeFormat: "1", size: 80 } });
   });
 
   it("puts it in place on purpose, keeps what was there, and leaves word of it", async () => {
