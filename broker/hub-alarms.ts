@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { AlarmRule } from "../lib/runtime/alarms.ts";
 import { freeBytes } from "../lib/runtime/disk.ts";
 import type { Persistence } from "./persistence/persistence.ts";
-import type { Hub } from "./start-hub.ts";
+import type { Hub } from "./hub.ts";
 
 const SECOND = 1000;
 const MIB = 1024 * 1024;

@@ -2,7 +2,7 @@ import type { Metric, Sample } from "../lib/runtime/metrics.ts";
 import { folderBytes } from "../lib/runtime/disk.ts";
 import type { Principal } from "../lib/contracts/directory.ts";
 import type { Persistence } from "./persistence/persistence.ts";
-import type { Hub } from "./start-hub.ts";
+import type { Hub } from "./hub.ts";
 
 /**
  * The hub's figures, all read when they are asked for.

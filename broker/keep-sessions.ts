@@ -1,6 +1,6 @@
 import type { Logger } from "../lib/runtime/log.ts";
 import type { Directory } from "./directory/directory.ts";
-import type { Hub } from "./start-hub.ts";
+import type { Hub } from "./hub.ts";
 
 /**
  * Ends expired sessions now and at intervals, their open connections with them. A session whose connection is open counts

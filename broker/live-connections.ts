@@ -1,4 +1,10 @@
+import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+import type { Client } from "aedes";
+import type { Access } from "./access.ts";
 import type { AedesClient } from "./aedes-internals.ts";
+import { addressOf } from "./connect.ts";
+import { WebSocketConnection } from "./websocket-connection.ts";
 
 /** Why the hub ended a connection that had been admitted and broke no rule of MQTT. */
 export type EndedBecause =
@@ -56,4 +62,28 @@ export function createLiveConnections(o: {
       return picked.length;
     },
   };
+}
+
+/**
+ * A connection as it is shown.
+ *
+ * @param session - segment of the session whose token was the password, else null.
+ * @param since - when it was admitted, ms since 1970.
+ */
+export function liveConnectionOf(
+  client: Client,
+  access: Access,
+  session: string | null,
+  since: number,
+): LiveConnection {
+  const user = access.principal.name;
+  const transport = transportOf(client.conn);
+  // The hub itself put the name before it (connect.ts).
+  const id = client.id.slice(user.length + 1);
+  return { user, session, client: id, address: addressOf(client), transport, since };
+}
+
+function transportOf(conn: Duplex): LiveConnection["transport"] {
+  if (conn instanceof WebSocketConnection) return "websocket";
+  return conn instanceof TLSSocket ? "tls" : "tcp";
 }

@@ -3,7 +3,7 @@ import type { Directory } from "./directory/directory.ts";
 import type { NameChange } from "./directory/register.ts";
 import type { SessionEnd } from "./directory/sessions.ts";
 import type { EndedBecause } from "./live-connections.ts";
-import type { Hub } from "./start-hub.ts";
+import type { Hub } from "./hub.ts";
 
 /**
  * Makes what changes in the directory hold for connections that are open already, before whoever made the change hears

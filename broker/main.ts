@@ -33,7 +33,8 @@ import { followDirectory } from "./live-effect.ts";
 import { diskCheck, hubAlarms } from "./hub-alarms.ts";
 import { hubMetrics } from "./hub-metrics.ts";
 import type { Persistence } from "./persistence/persistence.ts";
-import { type Hub, startHub } from "./start-hub.ts";
+import type { Hub } from "./hub.ts";
+import { startHub } from "./start-hub.ts";
 
 /** How late the end of a session may be noticed. */
 const SESSIONS_EVERY_MS = 60_000;

@@ -1,6 +1,6 @@
 import type { Logger } from "../../lib/runtime/log.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
-import type { Hub } from "../start-hub.ts";
+import type { Hub } from "../hub.ts";
 import { openTlsIdentity } from "./open-identity.ts";
 
 const EVERY_MS = 12 * 3_600_000;

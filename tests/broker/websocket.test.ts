@@ -5,7 +5,7 @@ import mqtt, { type MqttClient } from "mqtt";
 import mqttPacket, { type Packet } from "mqtt-packet";
 import { expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
-import type { HubOptions } from "../../broker/start-hub.ts";
+import type { HubOptions } from "../../broker/hub.ts";
 import { FORWARDED_BY } from "../../lib/runtime/secret-file.ts";
 import { inboxOf } from "../support/inbox.ts";
 import { startPlainHub } from "../support/plain-hub.ts";

@@ -1,7 +1,8 @@
 import mqtt, { type IClientOptions, type MqttClient } from "mqtt";
 import { onTestFinished } from "vitest";
 import type { AccessEvent } from "../../broker/access-events.ts";
-import { type Hub, type HubOptions, startHub } from "../../broker/start-hub.ts";
+import type { Hub, HubOptions } from "../../broker/hub.ts";
+import { startHub } from "../../broker/start-hub.ts";
 import type { Profile } from "../../lib/contracts/directory.ts";
 import { type Inbox, inboxOf } from "./inbox.ts";
 import { fixedAuthenticator, principal } from "./principals.ts";
