@@ -1,8 +1,9 @@
 import mqtt from "mqtt";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { Credentials, Verdict } from "../../broker/admission.ts";
 import { startHub } from "../../broker/start-hub.ts";
 import { inboxOf } from "../support/inbox.ts";
+import { freePort } from "../support/plain-broker.ts";
 import { startPlainHub } from "../support/plain-hub.ts";
 import { fixedAuthenticator, principal } from "../support/principals.ts";
 import { connectPacket, isConnack } from "../support/raw-mqtt.ts";
@@ -127,6 +128,15 @@ describe("the hub", () => {
     const { hub } = await startPlainHub(USERS);
     const start = startHub({ host: "127.0.0.1", port: hub.port, authenticator: fixedAuthenticator([]), log: SILENT });
     await expect(start).rejects.toMatchObject({ code: "port_taken", problem: { given: String(hub.port) } });
+  });
+
+  it("leaves none of its ports open when another program has one of them", async () => {
+    const { hub } = await startPlainHub(USERS);
+    const o = { host: "127.0.0.1", port: await freePort(), authenticator: fixedAuthenticator([]), log: SILENT };
+    await expect(startHub({ ...o, wsPort: hub.port })).rejects.toMatchObject({ code: "port_taken" });
+    const again = await startHub(o);
+    onTestFinished(() => again.close());
+    expect(again.port).toBe(o.port);
   });
 
   it("closes a connection that sends no CONNECT, or only half of one", async () => {
