@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs";
-import type { Server } from "node:http";
+import { createServer as createHttpServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { codeOf } from "../../lib/runtime/new-file.ts";
+import type { AskingGate } from "./asking-gate.ts";
 import type { WitnessSettings } from "./settings.ts";
 
 /** A request is at most 72 KiB: whoever takes longer holds a connection for its own sake. */
@@ -18,15 +19,16 @@ const CONNECTIONS_MAXIMUM = 512;
 export type Listening = { url: string; close(): Promise<void> };
 
 /**
- * Opens the port where logs ask.
+ * Opens the port where logs ask. What the gate refuses costs no more than an answer, and its connection.
  *
  * @throws RastroError `port_taken`; `bad_setting` for files of TLS that cannot be used.
  */
 export async function listen(
   app: Hono,
-  o: { host: string; port: number; tls: WitnessSettings["tls"]; requestMs?: number },
+  o: { host: string; port: number; tls: WitnessSettings["tls"]; gate: AskingGate; requestMs?: number },
 ): Promise<Listening> {
-  const server = createServer(app, o.tls);
+  const server = createServer(guarded(app, o.gate), o.tls);
+  server.on("connection", (socket) => o.gate.enter(socket));
   server.requestTimeout = o.requestMs ?? REQUEST_MS;
   server.headersTimeout = Math.min(HEADERS_MS, server.requestTimeout);
   server.keepAliveTimeout = KEEP_ALIVE_MS;
@@ -40,20 +42,34 @@ export async function listen(
   return { url: `${o.tls === null ? "http" : "https"}://${host}:${port}`, close: () => close(server) };
 }
 
-function createServer(app: Hono, tls: WitnessSettings["tls"]): Server {
+function guarded(app: Hono, gate: AskingGate): RequestListener {
+  const answer = getRequestListener(app.fetch);
+  return (request, response) => {
+    const refusal = gate.refusalOf(request);
+    if (refusal === null) void answer(request, response);
+    else refuse(response, refusal);
+  };
+}
+
+/** Its body is not read, so that the connection is of no more use; a new one is counted. */
+function refuse(response: ServerResponse, status: 429 | 503): void {
+  const why = status === 429 ? "this address asks too often" : "too much is asked";
+  const headers = { "content-type": "text/plain; charset=utf-8", "retry-after": "1", connection: "close" };
+  response.writeHead(status, headers).end(`${why}\n`);
+}
+
+function createServer(listener: RequestListener, tls: WitnessSettings["tls"]): Server {
   // How often Node looks for requests that are over their time.
   const connectionsCheckingInterval = 1000;
-  if (tls === null) {
-    return createAdaptorServer({ fetch: app.fetch, serverOptions: { connectionsCheckingInterval } }) as Server;
-  }
+  if (tls === null) return createHttpServer({ connectionsCheckingInterval }, listener);
   try {
-    const serverOptions = {
+    const options = {
       connectionsCheckingInterval,
       cert: readFileSync(tls.certificate),
       key: readFileSync(tls.key),
       minVersion: "TLSv1.2" as const,
     };
-    return createAdaptorServer({ fetch: app.fetch, createServer: createHttpsServer, serverOptions }) as Server;
+    return createHttpsServer(options, listener);
   } catch (cause) {
     throw badTls(tls, cause);
   }

@@ -5,6 +5,7 @@ import { storeFigures } from "../../lib/storage/figures.ts";
 import { Store } from "../../lib/storage/store/store.ts";
 import { openWitness, type OpenWitness } from "../../lib/witness/open-witness.ts";
 import { followLogs, type FollowedLogs, originsOf, readTrustedLogs } from "../../lib/witness/trusted-logs.ts";
+import { createAskingGate } from "./asking-gate.ts";
 import { witnessRoutes } from "./http.ts";
 import { joinPlant } from "./join-plant.ts";
 import { listen } from "./listen.ts";
@@ -63,13 +64,15 @@ async function open(
 
 /** Plain HTTP stays on loopback unless plain text is allowed everywhere; TLS is what opens to the network. */
 async function openPort(
-  { settings, log, onStop }: ProcessContext,
-  { port, tls }: WitnessSettings,
+  { settings, log, health, onStop }: ProcessContext,
+  { port, tls, proxies }: WitnessSettings,
   { opened, logs }: { opened: OpenWitness; logs: FollowedLogs },
 ): Promise<string> {
   const { witness } = opened;
   const host = tls === null ? settings.host : settings.tlsHost;
-  const listening = await listen(witnessRoutes({ witness, logs, log }), { host, port, tls });
+  const gate = createAskingGate({ proxies, clock: () => performance.now() });
+  health.metrics.add(...gate.figures);
+  const listening = await listen(witnessRoutes({ witness, logs, log }), { host, port, tls, gate });
   onStop(() => listening.close());
   log.info({ url: listening.url, vkey: formatVerifierKey(witness.key) }, "logs can ask this witness");
   return listening.url;

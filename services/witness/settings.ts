@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { RastroError } from "../../lib/contracts/errors.ts";
@@ -14,6 +15,8 @@ export type WitnessSettings = {
   name: string | null;
   /** Paths of the PEM files for TLS; null for plain HTTP. */
   tls: { certificate: string; key: string } | null;
+  /** Addresses of proxies before its port, which name who asks in `x-forwarded-for`. */
+  proxies: readonly string[];
 };
 
 const Variables = z.object({
@@ -23,6 +26,11 @@ const Variables = z.object({
     .string()
     .refine((name) => isKeyName(name) && name.length <= 255, 'a name without blanks and "+"')
     .optional(),
+  RASTRO_WITNESS_PROXIES: z
+    .string()
+    .transform((text) => text.split(",").map((part) => part.trim()))
+    .refine((addresses) => addresses.every((address) => isIP(address) !== 0), "addresses, with commas between them")
+    .default([]),
   RASTRO_WITNESS_CERTIFICATE: z.string().optional(),
   RASTRO_WITNESS_KEY: z.string().optional(),
 });
@@ -36,6 +44,7 @@ export function readWitnessSettings(environment: Environment): WitnessSettings {
     port: given.RASTRO_WITNESS_PORT,
     logs: logs === undefined ? null : resolve(logs),
     name: given.RASTRO_WITNESS_NAME ?? null,
+    proxies: given.RASTRO_WITNESS_PROXIES,
     tls: certificate && key ? { certificate: resolve(certificate), key: resolve(key) } : null,
   };
 }

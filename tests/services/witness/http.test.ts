@@ -8,6 +8,7 @@ import { cosignersOf, parseCheckpoint, signedBy } from "../../../lib/ledger/chec
 import { foldersOf } from "../../../lib/runtime/folders.ts";
 import { originHash } from "../../../lib/witness/log-notes.ts";
 import { openWitness } from "../../../lib/witness/open-witness.ts";
+import { type AskingGate, createAskingGate } from "../../../services/witness/asking-gate.ts";
 import { witnessRoutes } from "../../../services/witness/http.ts";
 import { listen } from "../../../services/witness/listen.ts";
 import { temporaryFolder } from "../../support/folder.ts";
@@ -36,10 +37,12 @@ beforeEach(async () => {
   });
 });
 
-async function serve(o: { requestMs?: number; tls?: { certificate: string; key: string } } = {}) {
+async function serve(o: { requestMs?: number; tls?: { certificate: string; key: string }; gate?: AskingGate } = {}) {
   const app = witnessRoutes({ witness: opened.witness, logs, log: SILENT });
   const tls = o.tls ?? null;
-  const server = await listen(app, { host: "127.0.0.1", port: 0, tls, ...(o.requestMs && { requestMs: o.requestMs }) });
+  const gate = o.gate ?? createAskingGate({ proxies: [], clock: () => performance.now() });
+  const more = o.requestMs === undefined ? {} : { requestMs: o.requestMs };
+  const server = await listen(app, { host: "127.0.0.1", port: 0, tls, gate, ...more });
   onTestFinished(() => server.close());
   return server;
 }
