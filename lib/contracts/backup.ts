@@ -92,7 +92,7 @@ export type BackupReport = z.infer<typeof BackupReport>;
 
 /**
  * What a restore leaves for the service to put on record at its next start. `from` is the book that was there as far as
- * it is known, `to` the one of the backup; sizes and roots are null for a store that is no book.
+ * it is known, `to` the one of the backup; both are null for a store that is no book, a root where only a size is known.
  */
 export const RestoredMark = z.strictObject({
   v: z.literal(1),
@@ -105,7 +105,7 @@ export const RestoredMark = z.strictObject({
   /** Name of the file that it was restored from. */
   backup: z.string().max(255),
   madeAt: Instant,
-  from: z.strictObject({ size: Count, root: Sha256Hex }).nullable(),
+  from: z.strictObject({ size: Count, root: Sha256Hex.nullable() }).nullable(),
   to: z.strictObject({ size: Count, root: Sha256Hex }).nullable(),
   /** Whether the backup is older than what was known of the book. */
   older: z.boolean(),

@@ -23,8 +23,8 @@ export type PromoteOptions = {
   joined: Invitation;
   /** The keys of each log that the standby has pinned. */
   logKeys: Readonly<Record<BookName, readonly VerifierKey[]>>;
-  /** What others have seen of a log, by its origin. */
-  known: (origin: string) => Promise<readonly KnownHead[]>;
+  /** What others have seen of a book. */
+  known: (book: BookName) => Promise<readonly KnownHead[]>;
   olderOnPurpose: boolean;
   by: string;
   reason: string;
@@ -78,7 +78,7 @@ async function makeOneReady(o: PromoteOptions, book: BookName): Promise<ReadyBoo
     to: o.to,
     pinned: o.logKeys[book],
     ownKeys,
-    known: await o.known(logOrigin(plant, book)),
+    known: await o.known(book),
     olderOnPurpose: o.olderOnPurpose,
     now: o.now,
     onStep: (step, done, of) => o.onStep?.(book, step, done, of),

@@ -1,3 +1,5 @@
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { v7 as newId } from "uuid";
 import { describe, expect, it, vi } from "vitest";
 import { readPlant } from "../../lib/runtime/plant.ts";
@@ -25,10 +27,18 @@ describe("a plant whose other stores are restored from a backup", () => {
     await vi.waitFor(auditToldOfAll, { timeout: 30_000, interval: 200 });
     await plantOf().stop();
 
-    // Not the hub's sessions: by the checkpoint that is retained there audit knows at its start that it is behind.
-    for (const store of ["fleet", "directory", "people-keys"]) {
+    for (const store of ["sessions", "fleet", "directory", "people-keys"]) {
       expect(await cli("backup", "restore", store), store).toMatchObject({ code: 0, stderr: "" });
     }
+    // Whatever is left of what knew more says so: the sessions were restored too, and kept the newest checkpoints.
+    const { folders } = plantOf();
+    for (const gone of [dirname(folders.bookStore("audit")), folders.agentWitness("ipc-07")]) {
+      await rm(gone, { recursive: true });
+    }
+    const refused = await cli("backup", "restore", "audit");
+    expect(refused.stderr).toMatch(
+      /(?:the hub's retained checkpoint|a receipt that .+ has) knows of \d+ records, the backup/,
+    );
     const older = await cli("backup", "restore", "audit", "--older-on-purpose", "--reason", REASON);
     expect(older).toMatchObject({ code: 0, stderr: "" });
 
@@ -46,7 +56,7 @@ describe("a plant whose other stores are restored from a backup", () => {
     ).toEqual(ids.toSorted());
     expect(told("event.quarantined")).toEqual([]);
     expect(told("gap.found")).toEqual([]);
-    expect(told("store.restored")).toHaveLength(3);
+    expect(told("store.restored")).toHaveLength(4);
     expect(told("book.restored")).toHaveLength(1);
     // It was said with the restore that it is older, and nobody is asked once more.
     expect(told("witness.log-behind")).toEqual([]);

@@ -16,10 +16,12 @@ import { leaveMark, readMark } from "../../lib/runtime/restored.ts";
 import { listBackups, requireBackup } from "../../lib/storage/backup/folder.ts";
 import type { KnownHead } from "../../lib/storage/backup/known.ts";
 import { type Restored, restoreBackup, type RestorePlace } from "../../lib/storage/backup/restore.ts";
+import type { Store } from "../../lib/storage/store/store.ts";
 import { learnErasures } from "../backup/learn-erasures.ts";
+import { knownHere, logKeysHere } from "../backup/known-here.ts";
 import { type LocalPlace, localPlace } from "../backup/places.ts";
+import { carryCheckpoints } from "../backup/retained-checkpoints.ts";
 import { whileStopped } from "../backup/stopped.ts";
-import { witnessesHere } from "../backup/witnesses-here.ts";
 import type { Outcome } from "../client/outcome.ts";
 import { list, localTime } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
@@ -43,7 +45,7 @@ export async function runRestore(
   const witnessed = await witnessedHead(place, given.options.witnessed);
   const { restored, erasures } = await whileStopped(place, async () => {
     const file = await backupOf(place, given.which);
-    const known = [...witnessed, ...(await witnessesOf(place)), ...(await cutOffHead(place))];
+    const known = [...witnessed, ...(await knownElsewhere(place)), ...(await cutOffHead(place))];
     const done = await restore(terminal, place, { file, known, reason, olderFor });
     return { restored: done, erasures: await learnErasures(place.folders) };
   });
@@ -67,11 +69,16 @@ async function restore(
       now,
       random: randomBytes,
       leaveMark: (mark) => leaveMark(place.folders.restoredMark(place.name), mark),
+      ...(place.name === "sessions" && { carryOver: (present) => carryFrom(present, place) }),
       onStep: (step, done, of) => bar.update(done, step, of),
     });
   } finally {
     bar.stop();
   }
+}
+
+function carryFrom(present: Pick<Store, "get">, { folders }: LocalPlace) {
+  return carryCheckpoints({ present, logKeys: (book) => logKeysHere(folders, book) });
 }
 
 async function restorePlace(place: LocalPlace, at: number): Promise<RestorePlace> {
@@ -129,8 +136,8 @@ async function witnessedHead({ book }: LocalPlace, file: string | undefined): Pr
   return [{ size: note.size, root: note.root, by: `the checkpoint in ${basename(file)}` }];
 }
 
-async function witnessesOf({ book, folders }: LocalPlace): Promise<KnownHead[]> {
-  return book === null ? [] : witnessesHere(folders, book.origin);
+async function knownElsewhere({ book, name, folders, plant }: LocalPlace): Promise<KnownHead[]> {
+  return book === null ? [] : knownHere(folders, plant, BookName.parse(name));
 }
 
 async function readNote(file: string): Promise<HeadNote> {
@@ -148,7 +155,7 @@ async function cutOffHead({ folders, name }: LocalPlace): Promise<KnownHead[]> {
   const mark = await readMark(folders.restoredMark(name));
   if (mark?.state !== "cut-off" || mark.from === null) return [];
   const { size, root } = mark.from;
-  return [{ size, root: Buffer.from(root, "hex"), by: "a restore that was cut off" }];
+  return [{ size, root: root === null ? null : Buffer.from(root, "hex"), by: "a restore that was cut off" }];
 }
 
 /** @param erasures - how many of the audit book the list had not. */

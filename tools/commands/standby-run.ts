@@ -19,7 +19,7 @@ import { Store } from "../../lib/storage/store/store.ts";
 import { logKeysOf, readJoined } from "../../services/standby/joined.ts";
 import { promote, type PromoteOptions as Promotion } from "../../services/standby/promote.ts";
 import { learnErasures } from "../backup/learn-erasures.ts";
-import { witnessesHere } from "../backup/witnesses-here.ts";
+import { knownHere } from "../backup/known-here.ts";
 import { EXIT, type Outcome } from "../client/outcome.ts";
 import { list, localTime, table } from "../client/print.ts";
 import { startProgress } from "../client/progress.ts";
@@ -169,7 +169,7 @@ async function place(
       to: foldersOf(to),
       joined,
       logKeys: logKeysOf(joined),
-      known: (origin) => witnessesHere(foldersOf(to), origin),
+      known: (book) => knownHere(foldersOf(to), joined.plant.id, book),
       olderOnPurpose: o.options.olderOnPurpose === true,
       by: userInfo().username,
       reason: parseValue(plainText(500), o.options.reason, "--reason"),

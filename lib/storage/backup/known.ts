@@ -5,8 +5,11 @@ import { CHECKPOINTS, HEAD_KEY } from "../keys.ts";
 import { NoteFile } from "../book/note-file.ts";
 import type { KeyRange, Store } from "../store/store.ts";
 
-/** A head that somebody has seen of a book. `by` says who: `the head note`, `the store`, `a witness`. */
-export type KnownHead = { size: number; root: Buffer; by: string };
+/**
+ * A head that somebody has seen of a book. `by` says who: `the head note`, `the store`, `a witness`. `root` is null for
+ * who knows a record and no root.
+ */
+export type KnownHead = { size: number; root: Buffer | null; by: string };
 
 /**
  * What the present folder of a book still says of it: its head note, and the head in its store where that can be read.
@@ -58,6 +61,6 @@ export function whyOlder(
   const [highest] = known.toSorted((a, b) => b.size - a.size);
   if (highest !== undefined && highest.size > size)
     return `${highest.by} knows of ${highest.size} records, ${what} has ${size}`;
-  const fork = known.find((head) => head.size > 0 && !(roots.get(head.size)?.equals(head.root) ?? false));
+  const fork = known.find(({ size, root }) => size > 0 && root !== null && !(roots.get(size)?.equals(root) ?? false));
   return fork === undefined ? null : `${fork.by} has another root for the first ${fork.size} records than ${what}`;
 }

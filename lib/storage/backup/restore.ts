@@ -51,6 +51,8 @@ export type RestoreOptions = {
   random: (length: number) => Buffer;
   /** Leaves word for the service's next start; on disk when it resolves. */
   leaveMark: (mark: RestoredMark) => Promise<void>;
+  /** Given the store that is there, where it can be read: what of it the restored one must not lack. */
+  carryOver?: (present: Store) => Promise<(restored: Store) => Promise<void>>;
   onStep?: (step: RestoreStep, done: number, of: number) => void;
 };
 
@@ -80,8 +82,9 @@ export async function restoreBackup(o: RestoreOptions): Promise<Restored> {
     const heads = place.book === null ? [] : await headsInPlace({ ...place.book, store: present.store });
     const { header, older } = await judge(o, heads);
     const { saved, notSaved } = await savePresent(o, present);
+    const carry = present.store === null ? null : ((await o.carryOver?.(present.store)) ?? null);
     await present.store?.close();
-    const rows = await writeAside(o, header);
+    const rows = await writeAside(o, header, carry);
     const mark = markOf(o, header, heads, older !== null);
     await swap(o, header, mark);
     return { mark, header, rows, saved, notSaved };
@@ -89,6 +92,8 @@ export async function restoreBackup(o: RestoreOptions): Promise<Restored> {
     await present.store?.close().catch(() => undefined);
   }
 }
+
+type Carry = ((restored: Store) => Promise<void>) | null;
 
 type Present = { store: Store | null; why: string | null };
 
@@ -161,25 +166,26 @@ async function savePresent(o: RestoreOptions, { store, why }: Present) {
 }
 
 /** @returns how many rows were written. */
-async function writeAside(o: RestoreOptions, header: BackupHeader): Promise<number> {
+async function writeAside(o: RestoreOptions, header: BackupHeader, carry: Carry): Promise<number> {
   const draft = draftOf(o.place);
   await rm(draft, { recursive: true, force: true });
   await mkdir(dirname(draft), { recursive: true, mode: 0o700 });
   try {
-    return await writeStore(o, draft, header);
+    return await writeStore(o, draft, header, carry);
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
     throw error;
   }
 }
 
-async function writeStore(o: RestoreOptions, folder: string, header: BackupHeader): Promise<number> {
+async function writeStore(o: RestoreOptions, folder: string, header: BackupHeader, carry: Carry): Promise<number> {
   const rows = await fillFolder(o, folder);
   // The number of its format came with the rows.
   const migration = { backUp: async () => basename(o.file), at: new Date(o.now()).toISOString() };
   const store = await Store.openFolder(folder, { migration });
   try {
     await renewOutboxes(store, o.random);
+    await carry?.(store);
     if (o.place.book !== null) await requireWholeBook(o, store, header);
     return rows;
   } finally {
@@ -218,7 +224,7 @@ function markOf(o: RestoreOptions, header: BackupHeader, heads: readonly KnownHe
     at: new Date(o.now()).toISOString(),
     backup: basename(o.file),
     madeAt: header.madeAt,
-    from: highest === undefined ? null : { size: highest.size, root: highest.root.toString("hex") },
+    from: highest === undefined ? null : { size: highest.size, root: highest.root?.toString("hex") ?? null },
     to: header.size === null ? null : { size: header.size, root: header.root ?? "" },
     older,
     by: o.by,

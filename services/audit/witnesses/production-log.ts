@@ -6,8 +6,8 @@ import type { Store } from "../../../lib/storage/store/store.ts";
 import { asSigned, type Behind, type WitnessedLog } from "./witnessed-log.ts";
 
 const BOOK = "production";
-/** The largest checkpoint that was seen: this service is a witness of production's log itself. */
-const PLACE = Buffer.from("s/production-checkpoint");
+/** Key of the largest checkpoint that was seen: this service is a witness of production's log itself. */
+export const PRODUCTION_SEEN: Buffer = Buffer.from("s/production-checkpoint");
 const NAME = "the audit service";
 
 /**
@@ -27,7 +27,7 @@ export async function productionLog(o: {
 }): Promise<WitnessedLog & { told(note: string): Promise<void> }> {
   const listeners: ((checkpoint: Checkpoint) => void)[] = [];
   let keys = await o.readKeys().catch(() => []);
-  let largest = readLargest(await o.store.get(PLACE));
+  let largest = readLargest(await o.store.get(PRODUCTION_SEEN));
   let latest: Checkpoint | null = null;
   let last: Promise<void> = Promise.resolve();
 
@@ -46,7 +46,7 @@ export async function productionLog(o: {
 
   async function keepLargest(checkpoint: Checkpoint): Promise<void> {
     largest = checkpoint;
-    await o.store.writePatiently((tx) => tx.put(PLACE, Buffer.from(asSigned(checkpoint))));
+    await o.store.writePatiently((tx) => tx.put(PRODUCTION_SEEN, Buffer.from(asSigned(checkpoint))));
   }
 
   /** The hub may have kept an older one than it told before; the log itself has the last word. */

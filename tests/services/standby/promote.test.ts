@@ -170,7 +170,7 @@ describe("putting a standby's copies in place", () => {
 
   it("refuses what witnesses have seen more of", async () => {
     const seen = { size: 13, root: Buffer.alloc(32), by: "the witness ipc-07" };
-    const known = async (origin: string) => (origin === logs.audit.book.origin ? [seen] : []);
+    const known = async (book: BookName) => (book === "audit" ? [seen] : []);
     await expect(place({ known })).rejects.toThrow("the witness ipc-07 knows of 13 records, the standby has 12");
     expect(await place({ known, olderOnPurpose: true })).toMatchObject([{ known: 13 }, { known: 30 }]);
   });
