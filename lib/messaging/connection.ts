@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import { connect, type IClientOptions, type MqttClient } from "mqtt";
 import { RastroError } from "../contracts/errors.ts";
-import type { After } from "./timing.ts";
+import { type After, within } from "./timing.ts";
 
 /** Published and not yet acknowledged; whoever has more is told `busy`. */
 const MAXIMUM_IN_FLIGHT = 4096;
@@ -170,17 +170,11 @@ function connected(o: {
   }
 
   async function close(): Promise<void> {
-    if (inFlight.size > 0) await within(1000, new Promise<void>((resolve) => idle.push(resolve)));
+    if (inFlight.size > 0) await within(1000, new Promise<void>((resolve) => idle.push(resolve)), o.after);
     if (!stream.destroyed) stream.end(DISCONNECT);
-    await within(500, o.gone);
+    await within(500, o.gone, o.after);
     stream.destroy();
     await o.gone;
-  }
-
-  async function within(ms: number, done: Promise<void>): Promise<void> {
-    let cancel = () => {};
-    await Promise.race([done, new Promise<void>((resolve) => (cancel = o.after(ms, resolve)))]);
-    cancel();
   }
 
   return {

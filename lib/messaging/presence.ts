@@ -3,7 +3,7 @@ import { type Presence, Presence as PresenceSchema } from "../contracts/machine.
 import { parseJson } from "../contracts/parse.ts";
 import { topics } from "../contracts/topics.ts";
 import type { Repeats } from "./repeats.ts";
-import type { After } from "./timing.ts";
+import { type After, within } from "./timing.ts";
 
 /** As much of the link as presence needs. */
 export interface PresencePort {
@@ -93,15 +93,6 @@ export function createPresence({ about, now, repeats, after, log }: PresenceOpti
 
 /** A broker that does not answer must not hold up the end. */
 const FAREWELL_MS = 1000;
-
-async function within(ms: number, done: Promise<void>, after: After): Promise<void> {
-  let cancel = () => {};
-  const late = new Promise<void>((resolve) => {
-    cancel = after(ms, resolve);
-  });
-  await Promise.race([done, late]);
-  cancel();
-}
 
 /** Null for what is no presence at all, an empty payload among it: it has to be put right as well. */
 function presenceIn(payload: Buffer): Presence | null {

@@ -7,6 +7,17 @@ export const after: After = (ms, task) => {
   return () => clearTimeout(timer);
 };
 
+/** Resolves when `work` has ended, or after `ms` if it goes on. @throws what `work` rejects with before that. */
+export async function within(ms: number, work: Promise<void>, after: After): Promise<void> {
+  let cancel = () => {};
+  const over = new Promise<void>((resolve) => (cancel = after(ms, resolve)));
+  try {
+    await Promise.race([work, over]);
+  } finally {
+    cancel();
+  }
+}
+
 export type Backoff = { next(): number; reset(): void };
 
 /**

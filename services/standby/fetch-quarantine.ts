@@ -1,6 +1,6 @@
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { BookName } from "../../lib/contracts/names.ts";
-import { type After, createBackoff, createSignal } from "../../lib/messaging/timing.ts";
+import { type After, createBackoff, createSignal, within } from "../../lib/messaging/timing.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import type { Mirror } from "../../lib/storage/copy/mirror.ts";
 import type { MirroredQuarantine, Wanted } from "../../lib/storage/copy/mirrored-quarantine.ts";
@@ -40,7 +40,6 @@ export function fetchQuarantine(o: FetchQuarantineOptions): QuarantineFetcher {
   const work = createSignal();
   const backoff = createBackoff({ minimumMs: 1000, maximumMs: 60_000, random: o.random });
   const lost = new Set<number>();
-  const outOfTime = Promise.withResolvers<null>();
   let wanted = 0;
   let seen = -1;
   let leaving = false;
@@ -58,6 +57,7 @@ export function fetchQuarantine(o: FetchQuarantineOptions): QuarantineFetcher {
         trouble = null;
         backoff.reset();
       } catch (error) {
+        if (closed) return;
         troubled(error);
         cancelRetry = o.after(backoff.next(), () => work.raise());
       }
@@ -71,7 +71,7 @@ export function fetchQuarantine(o: FetchQuarantineOptions): QuarantineFetcher {
     wanted = all.length;
     for (const one of all) {
       if (lost.has(one.seq)) continue;
-      const bytes = await Promise.race([whole(one), outOfTime.promise]);
+      const bytes = await whole(one);
       if (closed) return;
       if (bytes !== null && (await quarantine.keep(one, bytes))) wanted -= 1;
       else giveUp(one);
@@ -123,12 +123,9 @@ export function fetchQuarantine(o: FetchQuarantineOptions): QuarantineFetcher {
       leaving = true;
       work.raise();
       // What is not here when a standby is promoted is lacking for good.
-      const cancel = o.after(FINISH_MS, () => {
-        closed = true;
-        outOfTime.resolve(null);
-      });
-      await running;
-      cancel();
+      await within(FINISH_MS, running, o.after);
+      closed = true;
+      cancelRetry();
     },
   };
 }

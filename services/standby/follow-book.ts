@@ -4,7 +4,7 @@ import { type Checkpoint, parseCheckpoint, signedBy } from "../../lib/ledger/che
 import { LedgerError } from "../../lib/ledger/error.ts";
 import { judgeCheckpoint, type Policy } from "../../lib/ledger/policy.ts";
 import { formatVerifierKey, parseNote } from "../../lib/ledger/signed-note.ts";
-import { type After, createBackoff, createSignal } from "../../lib/messaging/timing.ts";
+import { type After, createBackoff, createSignal, within } from "../../lib/messaging/timing.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import type { Mirror } from "../../lib/storage/copy/mirror.ts";
 import type { KnownKeys } from "./known-keys.ts";
@@ -17,6 +17,8 @@ const PAGE = 150;
 
 /** For so long a follower that is to stop goes on with what it has begun, ms: a process has four seconds in all. */
 const FINISH_MS = 1500;
+/** And for so long it waits for a write that is under way; an answer that does not come is waited for no longer. */
+const LAST_WRITE_MS = 250;
 
 /** A log is asked for its keys at most once in this time, ms. */
 const LEARN_EVERY_MS = 10_000;
@@ -150,6 +152,7 @@ export function followBook(o: FollowOptions): Follower {
         trouble = null;
         backoff.reset();
       } catch (error) {
+        if (closed) return;
         troubled(error);
         cancelRetry = o.after(backoff.next(), () => work.raise());
       }
@@ -254,7 +257,7 @@ export function followBook(o: FollowOptions): Follower {
       closed = true;
       cancelRetry();
       work.raise();
-      await running;
+      await within(LAST_WRITE_MS, running, o.after);
     },
   };
 }

@@ -82,6 +82,20 @@ describe("following a book", () => {
     expect(follower.standing().newest).toBe(400);
   });
 
+  it("stops while an answer does not come", async () => {
+    const { log, follower, serve } = await bench();
+    await log.grow(10);
+    const asked = Promise.withResolvers<void>();
+    serve.fetch = () => {
+      asked.resolve();
+      return new Promise<never>(() => undefined);
+    };
+    await follower.take(log.checkpoint());
+    await asked.promise;
+    await follower.close();
+    expect(follower.standing()).toMatchObject({ held: 0, newest: 10, trouble: null });
+  });
+
   it("fetches nothing beyond the checkpoint, however much there is", async () => {
     const { log, follower, until } = await bench();
     await log.grow(10);
