@@ -14,7 +14,6 @@ const REQUEST_MS = 10_000;
 const HEADERS_MS = 5000;
 /** A log asks each second while its book grows, and each minute while not. */
 const KEEP_ALIVE_MS = 75_000;
-const CONNECTIONS_MAXIMUM = 512;
 
 export type Listening = { url: string; close(): Promise<void> };
 
@@ -32,7 +31,6 @@ export async function listen(
   server.requestTimeout = o.requestMs ?? REQUEST_MS;
   server.headersTimeout = Math.min(HEADERS_MS, server.requestTimeout);
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.maxConnections = CONNECTIONS_MAXIMUM;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(codeOf(error) === "EADDRINUSE" ? portTaken(o, error) : error));
     server.listen(o.port, o.host, resolve);

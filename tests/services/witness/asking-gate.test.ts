@@ -13,7 +13,7 @@ import { openRawHttp, post } from "./raw-http.ts";
 const ANY = { burst: 1000, perSecond: 1000 };
 const FREE: AskingLimits = {
   address: { requests: ANY, connections: ANY, open: 100 },
-  all: { requests: ANY, connections: ANY },
+  all: { requests: ANY, connections: ANY, open: 100 },
 };
 
 /** A port behind a gate whose time the test moves; each test connection is a proxy that names who asks. */
@@ -87,6 +87,19 @@ it("ends connections of one address beyond so many at a time, and takes them aga
   const again = await connection();
   again.send(post("/add-checkpoint", "old 0"));
   expect(await again.next()).toMatchObject({ status: 200 });
+});
+
+it("ends the connection that has been quiet for the longest where all places are taken", async () => {
+  const { connection } = await open({ ...FREE, all: { ...FREE.all, open: 2 } });
+  const [first, second] = [await connection(), await connection()];
+  const asks = async (raw: typeof first) => {
+    raw.send(post("/add-checkpoint", "old 0"));
+    return (await raw.next())?.status;
+  };
+  expect(await asks(first)).toBe(200);
+  const third = await connection();
+  await second.closed;
+  expect([await asks(third), await asks(first)]).toEqual([200, 200]);
 });
 
 it("ends connections that come too often before they cost a handshake", async () => {
