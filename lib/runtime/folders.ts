@@ -56,6 +56,8 @@ export function foldersOf(data: string) {
     /** Who has to have cosigned before a checkpoint counts (C2SP tlog-policy); none where the file is not there. */
     standbyPolicy: join(data, "standby", "policy"),
     mirrorStore: (book: BookName) => join(data, "standby", book, "store"),
+    /** What copies were before they began again; apart from the backups of a plant's own stores. */
+    mirrorBackups: (book: BookName) => join(data, "standby", book, "backups"),
     /** What a book that was put here from a standby has to record at its next start. */
     promotion: (book: BookName) => join(data, book, "promotion.json"),
     /** The store of a book. The head note lies beside it: putting an old copy of the store back must not bring its note along. */

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
-import { resolve } from "node:path";
+import { join as joinPath, resolve } from "node:path";
 import { v7 as newId } from "uuid";
+import manifest from "../../package.json" with { type: "json" };
 import { ServiceKeyRequest } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { BookName, plainText } from "../../lib/contracts/names.ts";
@@ -13,11 +14,9 @@ import { loadOrCreateKey } from "../../lib/runtime/keys.ts";
 import { codeOf, replaceFile } from "../../lib/runtime/new-file.ts";
 import { readPlant } from "../../lib/runtime/plant.ts";
 import { isLoopback, readSettings, type Settings } from "../../lib/runtime/settings.ts";
-import { MIGRATE_A_COPY } from "../../lib/storage/migration/migration.ts";
-import { Mirror } from "../../lib/storage/copy/mirror.ts";
-import { Store } from "../../lib/storage/store/store.ts";
 import { logKeysOf, readJoined } from "../../services/standby/joined.ts";
 import { promote, type PromoteOptions as Promotion } from "../../services/standby/promote.ts";
+import { startOver } from "../../services/standby/start-over.ts";
 import { learnErasures } from "../backup/learn-erasures.ts";
 import { knownHere } from "../backup/known-here.ts";
 import { EXIT, type Outcome } from "../client/outcome.ts";
@@ -225,18 +224,16 @@ async function update(bar: ReturnType<typeof startProgress>, done: number): Prom
 export async function runStartOver(terminal: Terminal, options: StartOverOptions): Promise<Outcome> {
   const name = parseValue(BookName, options.book, "--book");
   if (options.yes !== true) throw usageError("--yes", "left out", "it, once it has been found out what happened");
-  const store = await Store.openFolder(foldersOf(readSettings(terminal.env).data).mirrorStore(name), {
-    migration: MIGRATE_A_COPY,
-  });
-  try {
-    const mirror = Mirror.open({ store, name, now: Date.now });
-    const given = mirror.held;
-    await mirror.startOver();
-    const data = { book: name, records: mirror.held, removed: given - mirror.held };
-    return { data, text: `The copy of ${name} has ${data.records} records, all proven; ${data.removed} were removed.` };
-  } finally {
-    await store.close();
-  }
+  const folders = foldersOf(readSettings(terminal.env).data);
+  const { plant } = await readJoined(folders.standbyJoined);
+  const app = `rastro-cli@${manifest.version}`;
+  const data = await startOver({ book: name, plant: plant.id, folders, app, now: Date.now });
+  const done = `The copy of ${name} has ${data.records} records, all proven; ${data.removed} were removed.`;
+  const before = joinPath(folders.mirrorBackups(name), data.backup ?? "");
+  return {
+    data: { book: name, ...data },
+    text: data.backup === null ? done : `${done}\nWhat it was before is in ${before}`,
+  };
 }
 
 async function readText(file: string): Promise<string> {
