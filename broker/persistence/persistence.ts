@@ -3,11 +3,11 @@ import type { AedesPublishPacket } from "aedes";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { Store } from "../../lib/storage/store/store.ts";
 import { createIncoming } from "./incoming.ts";
-import { keys, RECEIVED } from "./keys.ts";
 import { type DropCause, type DropReport, type Rights, SESSION_LIMITS, type SessionLimits } from "./limits.ts";
 import { load } from "./load.ts";
 import { createMirror } from "./mirror.ts";
-import type { Entry, Owed } from "./queue.ts";
+import { createOutgoing, type NewMessage, type Numbered } from "./outgoing.ts";
+import type { Entry } from "./queue.ts";
 import { createRetainedMessages } from "./retained.ts";
 import { createSessions, type Subscription } from "./sessions.ts";
 import { createWills, type Will } from "./wills.ts";
@@ -18,8 +18,6 @@ const FLUSH_MS = 1000;
 const EXPIRE_MS = 60_000;
 
 type StoredClient = { id: string };
-type NewMessage = Pick<AedesPublishPacket, "topic" | "payload" | "qos" | "retain"> & Partial<AedesPublishPacket>;
-type Numbered = { cmd?: string; messageId?: number | undefined; brokerId?: string; brokerCounter?: number };
 
 /** A message whose writing has begun. */
 export type Kept = {
@@ -67,8 +65,6 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
   let faultTold: (fault: Error | null) => void = () => undefined;
   let beforeFlush: () => void = () => undefined;
   let readyTold: (client: string) => void = () => undefined;
-  let boot = 0;
-  let count = 0;
   let destroyed = false;
   let broker: { id: string } | undefined;
 
@@ -88,28 +84,12 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
     onEnd: (client) => incoming.clean(client),
   });
 
-  const nextPlace = () => {
-    count += 1;
-    return { boot, count };
-  };
-  const owed = (packet: NewMessage): Owed => ({
-    topic: packet.topic,
-    payload: packet.payload,
-    retain: packet.retain,
-    dup: packet.dup ?? false,
-    brokerId: packet.brokerId,
-    brokerCounter: packet.brokerCounter ?? 0,
-    at: now(),
-    encoded: [],
-  });
+  const outgoing = createOutgoing({ sessions, mirror, now });
+
   const flush = () => {
     beforeFlush();
     retained.flush();
     if (mirror.dirty) mirror.sync().catch(() => undefined);
-  };
-  const enqueue = (client: string, packet: NewMessage, message: Owed) => {
-    const { queue } = sessions.of(client);
-    queue.ready(queue.add(message, packet.qos === 2 ? 2 : 1, nextPlace()));
   };
 
   const flushing = setInterval(flush, FLUSH_MS).unref();
@@ -155,11 +135,7 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
     },
     /** What a session is owed; undefined when there is no such session. */
     queueOf: (client: string) => sessions.get(client)?.queue,
-    /**
-     * Notes the message id of what is about to be sent: null for QoS 1, where a message that is sent again after a start
-     * of the hub may have another; for QoS 2 it resolves when the id is on disk.
-     */
-    number,
+    number: outgoing.number,
     /** The session's client is connected: it does not age. */
     came: (client: string) => sessions.came(client),
     left: (client: string) => sessions.left(client),
@@ -186,9 +162,9 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
       const fault = mirror.fault();
       if (fault !== null) return { stored: Promise.reject(fault), publish: () => undefined };
       // Who subscribed before gets it as a message like any other [MQTT-3.3.1-9].
-      const message = { ...owed(packet), retain: false, dup: false };
+      const message = { ...outgoing.owed(packet), retain: false, dup: false };
       const entries: [client: string, entry: Entry][] = [];
-      for (const [id, qos] of receivers ?? []) entries.push([id, sessions.of(id).queue.add(message, qos, nextPlace())]);
+      for (const [id, qos] of receivers ?? []) entries.push([id, outgoing.add(id, message, qos)]);
       if (packet.retain) retained.stage(packet);
       const written = isIncoming ? incoming.keep(client, packet.messageId, () => mirror.sync()) : mirror.sync();
       const stored = written.catch((error: unknown) => {
@@ -209,7 +185,7 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
     },
 
     async read() {
-      boot = await load({ store: o.store, retained, sessions, incoming, wills, now });
+      outgoing.begin(await load({ store: o.store, retained, sessions, incoming, wills, now }));
     },
     /** Writes what has not been written yet. On disk when it resolves. */
     async flush() {
@@ -259,45 +235,18 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
       await mirror.sync();
     },
     async outgoingEnqueue(subscription: { clientId: string }, packet: NewMessage) {
-      enqueue(subscription.clientId, packet, owed(packet));
+      outgoing.enqueue(subscription.clientId, packet, outgoing.owed(packet));
       await mirror.sync();
     },
     async outgoingEnqueueCombi(subscriptions: readonly { clientId: string }[], packet: NewMessage) {
       if (subscriptions.length === 0) return;
-      const message = owed(packet);
-      for (const { clientId } of subscriptions) enqueue(clientId, packet, message);
+      const message = outgoing.owed(packet);
+      for (const { clientId } of subscriptions) outgoing.enqueue(clientId, packet, message);
       await mirror.sync();
     },
-    /**
-     * Notes the message id of what is about to be sent, or that a QoS 2 message was received. For QoS 2 it is on disk
-     * when it resolves; a repeated QoS 1 message is a new one to its receiver, whatever its id (§4.3.2). What was
-     * dropped meanwhile is not missed.
-     */
-    async outgoingUpdate(client: StoredClient, packet: Numbered) {
-      const queue = sessions.get(client.id)?.queue;
-      const { messageId } = packet;
-      if (queue === undefined || messageId === undefined) return;
-      const entry =
-        packet.cmd === "pubrel" ? queue.withId(messageId) : queue.find(packet.brokerId, packet.brokerCounter ?? 0);
-      if (entry === undefined) return;
-      if (packet.cmd === "pubrel") {
-        entry.state = "released";
-        mirror.set(keys.queued(client.id, entry.place), null);
-      }
-      await number(client.id, entry, messageId);
-    },
-    /** The client has it. Nobody waits for the disk: after a crash it may be sent once more. */
-    async outgoingClearMessageId(client: StoredClient, packet: Numbered) {
-      const queue = sessions.get(client.id)?.queue;
-      const entry = packet.messageId === undefined ? undefined : queue?.withId(packet.messageId);
-      if (entry === undefined) return undefined;
-      queue?.remove(entry);
-      return packetOf(entry);
-    },
-    outgoingStream(client: StoredClient): Readable {
-      const queue = sessions.get(client.id)?.queue;
-      return Readable.from([...(queue?.entries() ?? [])].map(packetOf));
-    },
+    outgoingUpdate: (client: StoredClient, packet: Numbered) => outgoing.update(client.id, packet),
+    outgoingClearMessageId: async (client: StoredClient, packet: Numbered) => outgoing.clear(client.id, packet),
+    outgoingStream: (client: StoredClient) => outgoing.stream(client.id),
     /** On disk with the publish that follows it ({@link keep}), in one batch: neither is ever there without the other. */
     async incomingStorePacket(client: StoredClient, packet: AedesPublishPacket) {
       incoming.store(client.id, packet);
@@ -324,13 +273,6 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
     },
   };
 
-  function number(client: string, entry: Entry, messageId: number): Promise<void> | null {
-    sessions.get(client)?.queue.number(entry, messageId);
-    if (entry.qos === 1) return null;
-    mirror.set(keys.flight(client, entry.place), flightBytes(entry));
-    return mirror.sync();
-  }
-
   function read(filters: string[]): Readable {
     beforeFlush();
     return Readable.from(retained.matching(filters));
@@ -341,17 +283,3 @@ function assemble(o: { store: Store; limits: SessionLimits; now: () => number })
 const AT_ONCE = { then: (done: () => unknown) => done() } as unknown as PromiseLike<void>;
 
 const EVERYTHING: Rights = { maySubscribe: () => true, mayReceive: () => true };
-
-/** u16 message id, u8 whether it was received. */
-function flightBytes(entry: Entry): Buffer {
-  const id = entry.messageId ?? 0;
-  return Buffer.from([id >> 8, id & 0xff, entry.state === "released" ? RECEIVED : 0]);
-}
-
-/** An entry as Aedes knows it. */
-function packetOf(entry: Entry): Record<string, unknown> {
-  const { messageId, message, qos } = entry;
-  if (entry.state === "released") return { cmd: "pubrel", messageId };
-  const { topic, payload, retain, dup, brokerId, brokerCounter } = message;
-  return { cmd: "publish", brokerId, brokerCounter, topic, payload, qos, retain, dup, messageId };
-}
