@@ -56,6 +56,11 @@ function isOrderedObject(object: object, depth: number): boolean {
   return true;
 }
 
+/** As {@link canonicalText} of a text or null, in a fraction of the time. */
+export function canonicalString(text: string | null): string {
+  return text === null ? "null" : stringText(text, null);
+}
+
 /** UTF-8 of {@link canonicalText}; throws as it does. */
 export function canonicalBytes(value: unknown): Buffer {
   return Buffer.from(canonicalText(value), "utf8");

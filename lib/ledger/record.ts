@@ -1,4 +1,4 @@
-import { canonicalBytes, canonicalText } from "./canonical.ts";
+import { canonicalBytes, canonicalString, canonicalText } from "./canonical.ts";
 import { LedgerError } from "./error.ts";
 import { sha256 } from "./hash.ts";
 
@@ -47,35 +47,38 @@ export type LedgerRecord = {
  * @throws LedgerError `too-large` beyond 65,535 bytes, `not-canonical` for a value without canonical form.
  */
 export function sealRecord(record: Omit<LedgerRecord, "v">, eventText?: string): { bytes: Buffer; leaf: Buffer } {
-  const text = assemble(record, eventText ?? canonicalText(record.event));
-  const length = Buffer.byteLength(text);
-  if (length > RECORD_MAXIMUM) {
+  // One buffer for the leaf's 0x00 and the record, so that hashing needs no copy.
+  const input = Buffer.from(`\0${assemble(record, eventText ?? canonicalText(record.event))}`);
+  const bytes = input.subarray(1);
+  if (bytes.length > RECORD_MAXIMUM) {
     throw new LedgerError(
       "too-large",
-      `Sealing a record failed: it has ${length} bytes, expected ${RECORD_MAXIMUM} or fewer.`,
+      `Sealing a record failed: it has ${bytes.length} bytes, expected ${RECORD_MAXIMUM} or fewer.`,
     );
   }
-  // One buffer for the leaf's 0x00 and the record, so that hashing needs no copy.
-  const input = Buffer.allocUnsafe(1 + length);
-  input[0] = 0x00;
-  input.write(text, 1, "utf8");
-  return { bytes: input.subarray(1), leaf: sha256(input) };
+  return { bytes, leaf: sha256(input) };
 }
 
 /** The members are written in their canonical order, each in its canonical form: together that is the canonical form. */
-function assemble(record: Omit<LedgerRecord, "v">, eventText: string): string {
-  const { prev, recv, seq, sig, via } = record;
-  return `{"added":${textOfAdded(record.added)},"event":${eventText},${restOf({ prev, recv, seq, sig, v: 1, via })}`;
+function assemble({ prev, recv, seq, sig, via, added }: Omit<LedgerRecord, "v">, eventText: string): string {
+  const parts = `{"added":${textOfAdded(added)},"event":${eventText},"prev":${quoted(prev)},"recv":${quoted(recv)}`;
+  return `${parts},"seq":${canonicalText(seq)},"sig":${textOfSignature(sig)},"v":1,"via":${textOfVia(via)}}`;
 }
+
+const quoted = canonicalString;
 
 function textOfAdded({ after, before, code, flags, result, rev, role }: RecordAdded): string {
-  const text = canonicalText;
-  return `{"after":${text(after)},"before":${text(before)},${restOf({ code, flags, result, rev, role })}`;
+  const changes = `"after":${canonicalText(after)},"before":${canonicalText(before)}`;
+  const outcome = `"code":${quoted(code)},"flags":${canonicalText(flags)},"result":${quoted(result)}`;
+  return `{${changes},${outcome},"rev":${canonicalText(rev)},"role":${quoted(role)}}`;
 }
 
-/** The canonical form of an object whose first members are written already. */
-function restOf(members: object): string {
-  return canonicalText(members).slice(1);
+function textOfSignature(sig: RecordSignature | null): string {
+  return sig === null ? "null" : `{"by":${quoted(sig.by)},"key":${quoted(sig.key)},"value":${quoted(sig.value)}}`;
+}
+
+function textOfVia({ kind, name, session }: RecordVia): string {
+  return `{"kind":${quoted(kind)},"name":${quoted(name)},"session":${quoted(session)}}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { STORE_FORMAT } from "../../lib/storage/keys.ts";
 import { cellAt, Store, type Tx } from "../../lib/storage/store/store.ts";
 import type { Backend, Bed } from "./backends.ts";
@@ -245,6 +245,33 @@ export function storeSuite(backend: Backend): void {
       await set("k1", "a").then(() => seen.push("resolved"));
       await store.write(() => undefined);
       expect(seen).toEqual(["hook a", "resolved"]);
+    });
+
+    it("writes one batch more while a hook of the one before is not done, and tells both in order", async () => {
+      await openAhead();
+      const hooks: PromiseWithResolvers<void>[] = [];
+      const told: string[] = [];
+      store.withEachBatch(() => () => {
+        const hook = Promise.withResolvers<void>();
+        hooks.push(hook);
+        return hook.promise;
+      });
+      const writes = [];
+      for (const name of ["k1", "k2", "k3"]) {
+        writes.push(set(name, name).then(() => told.push(name)));
+        await vi.waitFor(() => expect(database.batches).toHaveLength(Math.min(writes.length, 2)));
+      }
+      // The second one's hook waits for nobody here; the book's head notes are written one after the other.
+      await vi.waitFor(() => expect(hooks).toHaveLength(2));
+      hooks[1]?.resolve();
+      await nextTurn();
+      expect([told, database.batches.length]).toEqual([[], 2]);
+      hooks[0]?.resolve();
+      await vi.waitFor(() => expect(hooks).toHaveLength(3));
+      expect(told).toEqual(["k1", "k2"]);
+      hooks[2]?.resolve();
+      await Promise.all(writes);
+      expect(told).toEqual(["k1", "k2", "k3"]);
     });
 
     it("rejects the writes of a group whose hook fails, and runs their effects: they are on disk", async () => {

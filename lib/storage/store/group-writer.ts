@@ -19,8 +19,13 @@ const STAGES_AT_ONCE = 16;
 /** A stage that waits for its group, and whoever waits for the stage. */
 export type Waiting = { run: (group: Group) => void; settle: (failure: Error | null) => void };
 
-/** How a batch ended: `failure` is told to those whose stages are in it. */
-export type Committed = { failure: Error | null; isOnDisk: boolean };
+/** A batch on its way to the disk. Neither promise rejects; both say what is told to those whose stages are in it. */
+export type Commit = {
+  /** Null once the batch is on disk. */
+  written: Promise<Error | null>;
+  /** Null once what belongs to the batch is there as well. */
+  ended: Promise<Error | null>;
+};
 
 export type GroupWriterOptions = {
   database: Pick<Database, "getSync">;
@@ -31,24 +36,26 @@ export type GroupWriterOptions = {
    * when a write resolves: what they see is their transaction's.
    */
   ahead: boolean;
-  /** Must not reject. */
-  commit: (group: Group, stages: number) => Promise<Committed>;
+  commit: (group: Group, stages: number) => Commit;
 };
 
 type StagedGroup = { group: Group; members: Waiting[] };
 
 /**
  * Writes what waits in groups, one batch after the other. `ahead`, the stages of the next group run while a batch is
- * being written; they see what that batch has, and are rejected with it if it does not reach the disk. Otherwise whoever
- * waits for a group is told before the next one is staged.
+ * being written; they see what that batch has, and are rejected with it if it does not reach the disk. That group is
+ * written while what belongs to the batch before still is, and told after it. Otherwise whoever waits for a group is told
+ * before the next one is staged.
  */
 export class GroupWriter {
   readonly #o: GroupWriterOptions;
   readonly #waiting: Waiting[] = [];
   readonly #between: (() => Promise<void>)[] = [];
   #writing: Promise<void> | null = null;
-  /** How long the last batch took, with what belongs to it. */
+  /** How long the last batch took. */
   #batchMs = Number.POSITIVE_INFINITY;
+  /** Done when all are told whose batches are on disk. */
+  #telling: Promise<void> = Promise.resolve();
 
   constructor(options: GroupWriterOptions) {
     this.#o = options;
@@ -74,12 +81,18 @@ export class GroupWriter {
     return this.#writing;
   }
 
+  /** Writes until nothing waits any more, and all are told. */
+  async finish(): Promise<void> {
+    await this.write();
+    await this.#telling;
+  }
+
   async #writeGroups(): Promise<void> {
     let staged = this.#groupOver(null);
     while (staged.members.length > 0 || this.#waiting.length > 0 || this.#between.length > 0) {
       const work = this.#between.shift();
       if (work === undefined) staged = await this.#writeGroup(staged);
-      else await work();
+      else await this.#telling.then(work);
       // What was written is told first: a large group may take as long as many answers.
       if (this.#waiting.length > (this.#o.ahead ? STAGES_AT_ONCE : 0)) await nextTurn();
     }
@@ -90,26 +103,31 @@ export class GroupWriter {
   async #writeGroup(staged: StagedGroup): Promise<StagedGroup> {
     const obstacle = await this.#o.ready();
     if (obstacle !== null) {
+      await this.#telling;
       settleAll([...staged.members, ...this.#waiting.splice(0)], obstacle);
       return this.#groupOver(null);
     }
     this.#stage(staged);
     const next = this.#groupOver(staged.group);
-    const { failure, isOnDisk } = await this.#commitWhileStaging(staged, next);
-    settleAll(staged.members, failure);
-    if (isOnDisk) return next;
+    const { written, ended } = this.#o.commit(staged.group, staged.members.length);
+    const failure = await this.#stageUntil(written, next);
+    // Not more than one group waits for what belongs to its batch.
+    await this.#telling;
+    this.#telling = ended.then((why) => settleAll(staged.members, why));
+    if (!this.#o.ahead || failure !== null) await this.#telling;
+    if (failure === null) return next;
     settleAll(next.members, failure);
     return this.#groupOver(null);
   }
 
-  async #commitWhileStaging(staged: StagedGroup, next: StagedGroup): Promise<Committed> {
+  async #stageUntil(written: Promise<Error | null>, next: StagedGroup): Promise<Error | null> {
     const begun = performance.now();
-    const batch: { ended: Committed | null } = { ended: null };
-    const ending = this.#o.commit(staged.group, staged.members.length).then((ended) => (batch.ended = ended));
-    while (this.#o.ahead && batch.ended === null && this.#stageSome(next)) await nextTurn();
-    const ended = await ending;
+    const batch = { isWritten: false };
+    const writing = written.finally(() => (batch.isWritten = true));
+    while (this.#o.ahead && !batch.isWritten && this.#stageSome(next)) await nextTurn();
+    const failure = await writing;
     this.#batchMs = performance.now() - begun;
-    return ended;
+    return failure;
   }
 
   #stage(staged: StagedGroup): void {

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { RastroError } from "../../contracts/errors.ts";
 import { type Database, type KeyRange, openLevel, openMemory, type Operation } from "../level/database.ts";
 import type { Group, Tx } from "./group.ts";
-import { type Committed, GroupWriter } from "./group-writer.ts";
+import { type Commit, GroupWriter } from "./group-writer.ts";
 import { StoreSnapshot } from "../level/snapshot.ts";
 import { bringUpToDate } from "../migration/migrate.ts";
 import type { Migration } from "../migration/migration.ts";
@@ -99,7 +99,7 @@ export class Store {
    */
   write<T>(stage: (tx: Tx) => T): Promise<T> {
     const written = this.#take(stage);
-    void this.#begin();
+    this.#begin();
     return written;
   }
 
@@ -109,7 +109,7 @@ export class Store {
    */
   writePatiently<T>(stage: (tx: Tx) => T): Promise<T> {
     const written = this.#take(stage);
-    if (!this.#writer.isWriting) this.#patience ??= setTimeout(() => void this.#begin(), PATIENT_MS);
+    if (!this.#writer.isWriting) this.#patience ??= setTimeout(() => this.#begin(), PATIENT_MS);
     return written;
   }
 
@@ -128,7 +128,7 @@ export class Store {
         if (failure === null) resolve();
         else reject(failure);
       });
-      void this.#begin();
+      this.#begin();
     });
     return this.#rewriteAsked;
   }
@@ -144,10 +144,10 @@ export class Store {
     return promise;
   }
 
-  #begin(): Promise<void> {
+  #begin(): void {
     if (this.#patience !== null) clearTimeout(this.#patience);
     this.#patience = null;
-    return this.#writer.write();
+    void this.#writer.write();
   }
 
   /** Since it was opened: batches on disk, the stages in them, the time that they took in ms, and batches that failed. */
@@ -222,33 +222,45 @@ export class Store {
   /** Takes no more writes, waits for those that it has taken, and closes the database. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#begin();
+    this.#begin();
+    await this.#writer.finish();
     await this.#takeBack();
     await this.#database.close();
   }
 
-  async #commit(group: Group, stages: number): Promise<Committed> {
+  #commit(group: Group, stages: number): Commit {
     this.#written.stages += stages;
     let operations: Operation[];
-    let failure: RastroError | null = null;
     try {
       operations = group.operations();
     } catch (cause) {
-      return { failure: this.#unusable("what was staged has no form on disk", cause), isOnDisk: false };
+      const failed = Promise.resolve(this.#unusable("what was staged has no form on disk", cause));
+      return { written: failed, ended: failed };
     }
-    // Where no disk is waited for, other work has to be let in all the same.
-    if (operations.length === 0 || this.#readOnly) await nextTurn();
-    if (operations.length > 0) {
-      if (this.#readOnly) return { failure: this.#refusal(), isOnDisk: false };
-      const written = this.#writeBatch(operations);
-      const afterwards = this.#companions.map((companion) => attempt(() => companion(group)));
-      failure = await written;
-      if (failure !== null) return { failure, isOnDisk: false };
-      failure = await this.#finish(afterwards);
-    }
+    const written =
+      operations.length === 0 || this.#readOnly ? this.#writeNothing(operations) : this.#writeBatch(operations);
+    const isWriting = operations.length > 0 && !this.#readOnly;
+    const afterwards = isWriting ? this.#companions.map((companion) => attempt(() => companion(group))) : [];
+    return { written, ended: this.#end(group, written, afterwards) };
+  }
+
+  async #end(
+    group: Group,
+    written: Promise<RastroError | null>,
+    afterwards: readonly (() => Promise<void>)[],
+  ): Promise<RastroError | null> {
+    const notWritten = await written;
+    if (notWritten !== null) return notWritten;
+    const failure = await this.#finish(afterwards);
     // Also when something after it failed: the batch is on disk, and whoever acts on what it holds must hear of it.
     for (const effect of group.effects) effect();
-    return { failure, isOnDisk: true };
+    return failure;
+  }
+
+  async #writeNothing(operations: readonly Operation[]): Promise<RastroError | null> {
+    // Where no disk is waited for, other work has to be let in all the same.
+    await nextTurn();
+    return operations.length > 0 ? this.#refusal() : null;
   }
 
   async #writeBatch(operations: Operation[]): Promise<RastroError | null> {
