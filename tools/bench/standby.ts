@@ -29,7 +29,7 @@ type Round = { perSecond: number; microseconds: Record<string, number> };
 
 const options = new Command("bench:standby")
   .description("Measures how fast a standby that is new catches up with a book, and what a record costs each process.")
-  .addOption(new Option("--records <n>", "records of the book").default(60_000).argParser(Number))
+  .addOption(new Option("--records <n>", "records of the book").default(100_000).argParser(Number))
   .addOption(new Option("--rounds <n>", "the median is taken over so many rounds").default(3).argParser(Number))
   .option("--node-option <option...>", "for the standby's Node, such as --cpu-prof", [])
   .option("--json", "the figures as one last line of JSON", false)
@@ -86,24 +86,25 @@ async function rastro(env: NodeJS.ProcessEnv, args: readonly string[]): Promise<
 }
 
 async function catchUp(plant: BenchPlant, environment: NodeJS.ProcessEnv): Promise<Round> {
+  const begun = Date.now();
   const standby = await startChild("services/standby/main.ts", environment, options.nodeOption);
   const pids = { ...plant.pids, standby: standby.pid ?? 0 };
   try {
-    return await between(plant, () => cpuOf(pids));
+    return await between(plant, begun, () => cpuOf(pids));
   } finally {
     await stopChild(standby);
   }
 }
 
 /** From what the standby says of itself when it has begun to what it says at the end. */
-function between(plant: BenchPlant, cpu: () => Record<string, number>): Promise<Round> {
+function between(plant: BenchPlant, begun: number, cpu: () => Record<string, number>): Promise<Round> {
   let first: Sample | null = null;
-  const begun = Date.now();
   return new Promise((resolve, reject) => {
     const take = (_topic: string, payload: Buffer) => {
       const { at, held, behind } = StandbyState.parse(JSON.parse(payload.toString()));
       const sample = { at: Date.parse(at), cpu: cpu(), held };
-      if (sample.at < begun - 5000 || held === 0) return;
+      // What the one before has said is retained.
+      if (sample.at < begun || held === 0) return;
       first ??= sample;
       if (behind.records === 0 && held > first.held) resolve(roundOf(first, sample));
     };
