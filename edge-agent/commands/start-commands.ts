@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { COMMAND_NAMES } from "../../lib/contracts/commands.ts";
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import { filters } from "../../lib/contracts/topics.ts";
-import type { MessageHandler } from "../../lib/messaging/link.ts";
+import type { MessageHandler } from "../../lib/messaging/subscriptions.ts";
 import { after } from "../../lib/messaging/timing.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import { createRefusals } from "../../lib/runtime/refusals.ts";

@@ -1,15 +1,11 @@
 import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import { RastroError, toProblem } from "../contracts/errors.ts";
-import { topicMatches } from "../contracts/topics.ts";
 import { type Connection, openConnection, type PublishOptions, type Will } from "./connection.ts";
-import { firstBytes } from "./refused.ts";
+import { createSubscriptions, type MessageHandler } from "./subscriptions.ts";
 import { type After, after as systemAfter, createBackoff } from "./timing.ts";
 
 export type { PublishOptions, Will } from "./connection.ts";
-
-/** Called for each message under one of the filters. Overlapping filters may bring a message twice. */
-export type MessageHandler = (topic: string, payload: Buffer, retain: boolean) => void | Promise<void>;
 
 /** A connection to the broker that comes back by itself. What is sent while it is away is not kept: outboxes do that. */
 export interface Link {
@@ -72,14 +68,6 @@ export type LinkOptions = {
   timeoutMs?: number;
 };
 
-type Subscription = {
-  filters: readonly string[];
-  handler: MessageHandler;
-  granted: boolean;
-  resolve: () => void;
-  reject: (error: RastroError) => void;
-};
-
 /** A connection that held for so long was a good one: the next pause is the shortest again. */
 const HELD_MS = 1000;
 
@@ -88,7 +76,7 @@ export function openLink(o: LinkOptions): Link {
   const after = o.after ?? systemAfter;
   const backoff = createBackoff({ minimumMs: 100, maximumMs: 5000, random: o.random });
   const clientId = o.clientId ?? `${o.name}-${o.random(4).toString("hex")}`;
-  const subscriptions = new Set<Subscription>();
+  const subscriptions = createSubscriptions({ name: o.name, log: o.log });
   const listeners = {
     up: new Set<(connection: string) => void>(),
     down: new Set<() => void>(),
@@ -144,7 +132,7 @@ export function openLink(o: LinkOptions): Link {
       timeoutMs: o.timeoutMs ?? 5000,
       after,
       signal: ending.signal,
-      onMessage: dispatch,
+      onMessage: subscriptions.dispatch,
     });
     if (closing !== null) {
       await connection.close();
@@ -165,24 +153,10 @@ export function openLink(o: LinkOptions): Link {
   async function restoreSubscriptions(connection: Connection): Promise<void> {
     const cancel = after(o.timeoutMs ?? 5000, () => connection.destroy());
     try {
-      await Promise.all([...subscriptions].map((subscription) => ask(subscription, connection)));
+      await subscriptions.restore(connection);
     } finally {
       cancel();
     }
-  }
-
-  async function ask(subscription: Subscription, connection: Connection): Promise<void> {
-    const refused = await connection.subscribe(subscription.filters);
-    if (refused.length === 0) {
-      subscription.granted = true;
-      subscription.resolve();
-      return;
-    }
-    const error = notGranted(o.name, refused);
-    o.log.error({ filters: refused }, error.message);
-    // One that stood before is asked for again at the next connection: rights may have come back by then.
-    if (!subscription.granted) subscriptions.delete(subscription);
-    subscription.reject(error);
   }
 
   function rise(id: string): void {
@@ -217,20 +191,6 @@ export function openLink(o: LinkOptions): Link {
     });
   }
 
-  function dispatch(topic: string, payload: Buffer, retain: boolean): void {
-    for (const { filters, handler } of subscriptions) {
-      if (filters.some((filter) => topicMatches(filter, topic))) void handle(handler, topic, payload, retain);
-    }
-  }
-
-  async function handle(handler: MessageHandler, topic: string, payload: Buffer, retain: boolean): Promise<void> {
-    try {
-      await handler(topic, payload, retain);
-    } catch (error) {
-      o.log.error({ err: error, topic, payload: firstBytes(payload) }, "handling a message failed");
-    }
-  }
-
   function whenConnected(wait: { timeoutMs?: number } = {}): Promise<void> {
     if (up) return Promise.resolve();
     if (closing !== null) return Promise.reject(closed());
@@ -256,20 +216,15 @@ export function openLink(o: LinkOptions): Link {
 
   function subscribe(filters: string | readonly string[], handler: MessageHandler): Promise<void> {
     if (closing !== null) return Promise.reject(closed());
-    return new Promise((resolve, reject) => {
-      const list = typeof filters === "string" ? [filters] : filters;
-      const subscription = { filters: list, handler, granted: false, resolve, reject };
-      subscriptions.add(subscription);
-      // A connection that goes before it answered asks again as the next one does.
-      if (current) void ask(subscription, current.connection).catch(() => {});
-    });
+    const list = typeof filters === "string" ? [filters] : filters;
+    return subscriptions.add(list, handler, current?.connection ?? null);
   }
 
   async function closeOnce(): Promise<void> {
     ending.abort();
     endPause();
     for (const end of waiting) end(closed());
-    for (const subscription of subscriptions) subscription.reject(closed());
+    subscriptions.end(closed());
     await current?.connection.close();
     await running;
   }
@@ -311,14 +266,6 @@ function offline(): RastroError {
 
 function closed(): RastroError {
   return new RastroError({ code: "not_reachable", message: "Sending to the broker failed: this end has been closed." });
-}
-
-function notGranted(name: string, filters: readonly string[]): RastroError {
-  return new RastroError({
-    code: "not_allowed",
-    message: `Subscribing ${filters.join(", ")} as ${name} failed: the broker does not allow it to this name.`,
-    given: filters.join(", "),
-  });
 }
 
 function noPassword(name: string, cause: unknown): RastroError {

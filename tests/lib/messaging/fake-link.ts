@@ -1,4 +1,5 @@
-import type { Link, MessageHandler } from "../../../lib/messaging/link.ts";
+import type { Link } from "../../../lib/messaging/link.ts";
+import type { MessageHandler } from "../../../lib/messaging/subscriptions.ts";
 import { topicMatches } from "../../../lib/contracts/topics.ts";
 import type { After } from "../../../lib/messaging/timing.ts";
 

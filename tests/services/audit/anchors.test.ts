@@ -3,7 +3,7 @@ import type { EventDraft } from "../../../lib/contracts/events.ts";
 import { signCheckpoint } from "../../../lib/ledger/checkpoint.ts";
 import { logKey } from "../../../lib/ledger/key-rotation.ts";
 import { rawPublicKey } from "../../../lib/ledger/signature.ts";
-import type { MessageHandler } from "../../../lib/messaging/link.ts";
+import type { MessageHandler } from "../../../lib/messaging/subscriptions.ts";
 import { anchorCheckpoints } from "../../../services/audit/anchors.ts";
 import { keyOfSeed } from "../../lib/ledger/keys.ts";
 import { SILENT } from "../../support/silent.ts";
