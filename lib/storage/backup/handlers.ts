@@ -4,7 +4,7 @@ import type { Backups } from "./backups.ts";
 type Caller = { sub: string; auth: "session" | "local" };
 type Report = (done: number, of: number) => void;
 
-/** The handlers of the operations on the backups of a service's one store; bodies are those of `contracts/operations.ts`. */
+/** The handlers of the operations on the backups of a service's one store; bodies are those of `contracts/operations/backup.ts`. */
 export function backupHandlers(backups: Backups, store: StoreName) {
   return {
     "backup-create": (_body: unknown, { sub, auth }: Caller, report: Report): Promise<BackupReport> =>

@@ -5,7 +5,7 @@ import type { Book } from "./book.ts";
 
 type BookOperation = "book-head" | "book-record" | "book-proof" | "book-tail" | "book-range" | "book-verify";
 
-/** The handlers of the operations that every book answers; the bodies are those of `contracts/operations.ts`. */
+/** The handlers of the operations that every book answers; the bodies are those of `contracts/operations/book.ts`. */
 export type BookQueries = {
   [O in BookOperation]: (body: RequestOf<"audit", O>) => Promise<ResponseOf<"audit", O>>;
 };

@@ -11,7 +11,7 @@ type LogOperation = "book-checkpoint" | "book-consistency" | "book-keys" | "book
 
 type Caller = { sub: string; auth: EventDraft["actor"]["auth"] };
 
-/** The handlers of what every book answers as a log; the bodies are those of `contracts/operations.ts`. */
+/** The handlers of what every book answers as a log; the bodies are those of `contracts/operations/book.ts`. */
 export type LogQueries = {
   [O in LogOperation]: (body: RequestOf<"audit", O>, caller: Caller) => Promise<ResponseOf<"audit", O>>;
 };

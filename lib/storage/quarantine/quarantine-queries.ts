@@ -9,7 +9,7 @@ import type { Store } from "../store/store.ts";
 
 type QuarantineOperation = "quarantine-list" | "quarantine-show";
 
-/** The handlers of the operations on what a book has set apart; the bodies are those of `contracts/operations.ts`. */
+/** The handlers of the operations on what a book has set apart; the bodies are those of `contracts/operations/book.ts`. */
 export type QuarantineQueries = {
   [O in QuarantineOperation]: (body: RequestOf<"audit", O>) => Promise<ResponseOf<"audit", O>>;
 };
