@@ -1,6 +1,8 @@
 import { readdir } from "node:fs/promises";
+import { z } from "zod";
 import { Receipt } from "../../lib/contracts/events.ts";
 import type { BookName } from "../../lib/contracts/names.ts";
+import { parseJson } from "../../lib/contracts/parse.ts";
 import { parseCheckpoint } from "../../lib/ledger/checkpoint.ts";
 import type { VerifierKey } from "../../lib/ledger/signed-note.ts";
 import type { Folders } from "../../lib/runtime/folders.ts";
@@ -12,6 +14,8 @@ import { PRODUCTION_SEEN } from "../../services/audit/witnesses/production-log.t
 import { readClosed } from "./read-closed.ts";
 import { retainedCheckpoint } from "./retained-checkpoints.ts";
 import { witnessesHere } from "./witnesses-here.ts";
+
+const Settled = z.object({ receipt: Receipt });
 
 /**
  * What lies in other places of this data folder about how far a book had come: with the witnesses, retained at the hub,
@@ -41,8 +45,11 @@ async function retainedHere(folders: Folders, book: BookName): Promise<KnownHead
 
 async function seenByAudit(folders: Folders, book: BookName): Promise<KnownHead[]> {
   if (book !== "production") return [];
-  const note = await readClosed(folders.bookStore("audit"), (store) => store.get(PRODUCTION_SEEN));
-  return note ? [{ ...parseCheckpoint(note.toString("utf8")).head, by: "the audit service" }] : [];
+  const head = await readClosed(folders.bookStore("audit"), async (store) => {
+    const note = await store.get(PRODUCTION_SEEN);
+    return note === undefined ? null : parseCheckpoint(note.toString("utf8")).head;
+  });
+  return head === null ? [] : [{ ...head, by: "the audit service" }];
 }
 
 async function receiptsHere(folders: Folders, book: BookName): Promise<KnownHead[]> {
@@ -66,8 +73,7 @@ async function receiptsHere(folders: Folders, book: BookName): Promise<KnownHead
 async function newestReceipt(store: Pick<Store, "range">, book: BookName): Promise<number | null> {
   const range = { gte: keys.outbox.receipt(book, 0), lt: keys.outbox.receipt(book, Number.MAX_SAFE_INTEGER) };
   for await (const [, value] of store.range({ ...range, reverse: true, limit: 1 })) {
-    const settled = JSON.parse(value.toString("utf8")) as { receipt?: unknown };
-    return Receipt.safeParse(settled.receipt).data?.seq ?? null;
+    return parseJson(Settled, value, "a receipt").receipt.seq;
   }
   return null;
 }

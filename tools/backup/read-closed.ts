@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { RastroError } from "../../lib/contracts/errors.ts";
+import { LedgerError } from "../../lib/ledger/error.ts";
 import { Store } from "../../lib/storage/store/store.ts";
 
 /**
- * Reads something from a store that no process has open. One that was not closed, is damaged, or is in use says nothing:
- * it is its own process that may try to open it (LevelDB makes a new store where the file CURRENT is missing).
+ * Reads something from a store that no process has open. What does not read as what it should be says nothing, nor does
+ * a store that is in use, is damaged, or was not closed: its own process may try to open that (LevelDB makes a new store
+ * where the file CURRENT is missing).
  */
 export async function readClosed<T>(
   folder: string,
@@ -17,7 +19,7 @@ export async function readClosed<T>(
     store = await Store.openFolder(folder);
     return await read(store);
   } catch (error) {
-    if (error instanceof RastroError) return null;
+    if (error instanceof RastroError || error instanceof LedgerError) return null;
     throw error;
   } finally {
     await store?.close();

@@ -15,7 +15,11 @@ export async function retainedCheckpoint(
   book: BookName,
   logKeys: readonly VerifierKey[],
 ): Promise<Checkpoint | null> {
-  const message = decodeMessage((await sessions.get(placeOf(book))) ?? Buffer.alloc(0));
+  return checkpointIn(await sessions.get(placeOf(book)), logKeys);
+}
+
+function checkpointIn(row: Buffer | undefined, logKeys: readonly VerifierKey[]): Checkpoint | null {
+  const message = decodeMessage(row ?? Buffer.alloc(0));
   if (message === null) return null;
   try {
     const checkpoint = parseCheckpoint(message.payload.toString("utf8"));
@@ -40,8 +44,9 @@ export async function carryCheckpoints(o: {
   const known = await Promise.all(
     BookName.options.map(async (book) => {
       const signers = await o.logKeys(book);
-      const row = await o.present.get(placeOf(book));
-      return { book, signers, row, checkpoint: await retainedCheckpoint(o.present, book, signers) };
+      // What cannot be read is no reason not to restore it.
+      const row = await o.present.get(placeOf(book)).catch(() => undefined);
+      return { book, signers, row, checkpoint: checkpointIn(row, signers) };
     }),
   );
   return async (restored) => {

@@ -18,6 +18,7 @@ import { Book } from "../../../lib/storage/book/book.ts";
 import { Store } from "../../../lib/storage/store/store.ts";
 import { idOf, inputFor, NOW } from "../../suites/events.ts";
 import { temporaryFolder } from "../../support/folder.ts";
+import { PRODUCTION_SEEN } from "../../../services/audit/witnesses/production-log.ts";
 import { rastro } from "./cli.ts";
 
 const WHY = ["--older-on-purpose", "--reason", "The disk of the hub was lost"];
@@ -60,6 +61,12 @@ describe("rastro backup restore", () => {
     const receipt = { id: idOf(1), status: "booked", book: "production", seq, leaf: "0".repeat(64) };
     const settled = Buffer.from(JSON.stringify({ at: NOW, receipt }));
     await store.write((tx) => tx.put(keys.outbox.receipt("production", 7), settled));
+    await store.close();
+  }
+
+  async function spoil(folder: string, key: Buffer): Promise<void> {
+    const store = await Store.openFolder(folder);
+    await store.write((tx) => tx.put(key, Buffer.from("rubbish")));
     await store.close();
   }
 
@@ -132,6 +139,11 @@ describe("rastro backup restore", () => {
       await giveReceipt("ipc-07", 24);
       expect((await restore()).stderr).toContain("a receipt that ipc-07 has knows of 25 records, the backup has 20");
       await retain(30);
+      expect((await restore()).stderr).toContain(
+        "the hub's retained checkpoint knows of 30 records, the backup has 20",
+      );
+      await spoil(folders.agentOutbox("ipc-08"), keys.outbox.receipt("production", 7));
+      await spoil(folders.bookStore("audit"), PRODUCTION_SEEN);
       expect((await restore()).stderr).toContain(
         "the hub's retained checkpoint knows of 30 records, the backup has 20",
       );
