@@ -6,9 +6,11 @@ import { openErasures } from "../../broker/directory/erasures.ts";
 import type { EventDraft } from "../../lib/contracts/events.ts";
 import { type Folders, foldersOf } from "../../lib/runtime/folders.ts";
 import { Book } from "../../lib/storage/book/book.ts";
+import { openLevel } from "../../lib/storage/level/database.ts";
 import { Store } from "../../lib/storage/store/store.ts";
 import { learnErasures } from "../../tools/backup/learn-erasures.ts";
 import { idOf, inputFor } from "../suites/events.ts";
+import { toFormat1 } from "../support/format-1.ts";
 
 const person = (n: number) => `p-${String(n).repeat(32)}`;
 let folders: Folders;
@@ -37,6 +39,17 @@ const erased = (n: number, erasure = idOf(100 + n)): Partial<EventDraft> => ({
   obj: { kind: "person", key: person(n) },
   reason: { code: "PERIOD_ENDED", text: null },
   payload: { erasure },
+});
+
+it("a book that its service has not brought to the format of now yet is read as it is", async () => {
+  await bookOf([[erased(1), "booked"]]);
+  const database = await openLevel(folders.bookStore("audit"));
+  await toFormat1(database);
+  await database.close();
+  expect(await learnErasures(folders)).toBe(1);
+  const after = await openLevel(folders.bookStore("audit"));
+  expect(after.getSync(Buffer.from("m/format"))?.toString()).toBe("1");
+  await after.close();
 });
 
 it("a list that was lost with the disk is made again from the audit book", async () => {

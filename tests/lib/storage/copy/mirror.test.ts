@@ -4,8 +4,10 @@ import { parseCheckpoint, signCheckpoint } from "../../../../lib/ledger/checkpoi
 import { formatNote } from "../../../../lib/ledger/signed-note.ts";
 import { Book } from "../../../../lib/storage/book/book.ts";
 import { Mirror } from "../../../../lib/storage/copy/mirror.ts";
+import { MIGRATE_A_COPY } from "../../../../lib/storage/migration/migration.ts";
 import { Store } from "../../../../lib/storage/store/store.ts";
 import { rowsOf } from "../../../support/book-rows.ts";
+import { toFormat1 } from "../../../support/format-1.ts";
 import { forged, forgedFrom, type LogToFollow, logToFollow } from "../../../support/log-to-follow.ts";
 import { FaultyDatabase } from "../../../suites/faulty-database.ts";
 import { openMemory } from "../../../../lib/storage/level/database.ts";
@@ -46,6 +48,24 @@ describe("a mirror", () => {
       expect(await copy.verify()).toMatchObject({ ok: true, ...rootAndSize(log) });
     });
     await fc.assert(following, { numRuns: 40 });
+  });
+
+  it("goes on in a store of an older format, which needs no backup: it is a copy", async () => {
+    const log = await logToFollow();
+    await log.grow(300);
+    const database = await openMemory();
+    const before = await Store.onDatabase(database, "memory");
+    await follow(open(before), log, 50);
+    await before.close();
+    await database.open();
+    await toFormat1(database);
+
+    const store = await Store.onDatabase(database, "memory", { migration: MIGRATE_A_COPY });
+    const mirror = open(store);
+    expect(mirror.proven?.head).toMatchObject({ size: 300 });
+    await log.grow(40);
+    expect(await follow(mirror, log)).toBe(true);
+    expect(await bookRows(store)).toEqual(await bookRows(log.store));
   });
 
   it("keeps none of the records that do not continue it, and what is proven", async () => {

@@ -189,6 +189,14 @@ describe("bringing a book from format 1 to format 2", () => {
     expect(await rowsUnder(database, "t")).toEqual(tiles);
   });
 
+  it("does not say that it is of the new format with a tile that belongs to no leaf", async () => {
+    for (let batches = 1; formatIn(database) === "1"; batches += 1)
+      await migrate(cutOff(database, batches, true)).catch(() => undefined);
+    await database.batch([{ type: "put", key: treeKey(3, 0, "t"), value: Buffer.alloc(32) }], { sync: true });
+    await expect(migrate()).rejects.toThrow(/the tree has \d+ tiles, expected \d+\. Restore the backup .*backup-1/);
+    expect(formatIn(database)).toBe("1to2");
+  });
+
   it("is done by nobody who cannot back it up, but for a copy", async () => {
     const before = await allRows(database);
     await expect(bringUpToDate(database, "here")).rejects.toMatchObject({

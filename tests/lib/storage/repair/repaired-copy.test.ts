@@ -5,10 +5,12 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Book } from "../../../../lib/storage/book/book.ts";
 import { readU64, RECORDS } from "../../../../lib/storage/keys.ts";
+import { openLevel } from "../../../../lib/storage/level/database.ts";
 import { liveTables } from "../../../../lib/storage/level/manifest.ts";
 import { readTable } from "../../../../lib/storage/level/table.ts";
 import { openBookStore, type OpenedStore } from "../../../../lib/storage/repair/repaired-copy.ts";
 import { idOf, inputFor } from "../../../suites/events.ts";
+import { toFormat1 } from "../../../support/format-1.ts";
 import { exportOf, withBook } from "../../../support/book-folder.ts";
 
 const SIZE = 900;
@@ -62,6 +64,20 @@ describe("a store that LevelDB cannot open any more", () => {
       expect(await book.verify()).toMatchObject({ ok: true, size: SIZE });
       expect(exportOf(book)).toBe(exported);
       await expectReadOnly(book, opened);
+    });
+    expect(await contentsOf(join(folder, "store"))).toEqual(before);
+  });
+
+  it("is read in a repaired copy when it is of an older format, which the copy alone is brought out of", async () => {
+    const database = await openLevel(join(folder, "store"));
+    await toFormat1(database);
+    await database.close();
+    await rm(inStore("CURRENT"));
+    const before = await contentsOf(join(folder, "store"));
+    await withOpened(async (book, opened) => {
+      expect(opened.repaired).toMatch(/CURRENT is missing/);
+      expect(await book.verify()).toMatchObject({ ok: true, size: SIZE });
+      expect(exportOf(book)).toBe(exported);
     });
     expect(await contentsOf(join(folder, "store"))).toEqual(before);
   });
