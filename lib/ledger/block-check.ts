@@ -18,7 +18,6 @@ export class BlockCheck {
   readonly #forms = new RecordForms();
   #computed: PairBuffer;
   #above: PairBuffer;
-  readonly #stored: PairBuffer;
   #first = 0;
   #count = 0;
   #prev = "";
@@ -32,7 +31,6 @@ export class BlockCheck {
   constructor(capacity: number) {
     this.#computed = new PairBuffer(capacity);
     this.#above = new PairBuffer(capacity);
-    this.#stored = new PairBuffer(capacity);
   }
 
   /** Begins a block at a record whose number is a multiple of the capacity. */
@@ -73,21 +71,21 @@ export class BlockCheck {
     return { level: this.#level / TILE_HEIGHT, first: Math.floor(index / TILE_WIDTH), end };
   }
 
-  /** Takes the next stored tile of this level. A larger block may have its end, and a book that grows more hashes. */
+  /** Compares the next stored tile of this level. A larger block may have its end, and a book that grows more hashes. */
   addTile(tile: Uint8Array): boolean {
     const from = this.#taken === 0 ? (this.#first / 2 ** this.#level) % TILE_WIDTH : 0;
     const count = Math.min(TILE_WIDTH - from, this.#inLevel - this.#taken);
     if (tile.length % HASH_LENGTH !== 0 || tile.length < (from + count) * HASH_LENGTH) return false;
     for (let at = from; at < from + count; at += 1) {
-      this.#stored.putBytes(this.#taken, tile.subarray(at * HASH_LENGTH, (at + 1) * HASH_LENGTH));
+      if (!this.#computed.has(this.#taken, tile, at * HASH_LENGTH)) return false;
       this.#taken += 1;
     }
     return true;
   }
 
-  /** Compares a level of the tree with its tiles, and goes up to the next that is kept. False when they are not the same. */
+  /** Goes up to the next level that is kept. False when not all nodes of this one have been compared with their tiles. */
   closeLevel(): boolean {
-    if (this.#taken !== this.#inLevel || !this.#computed.equals(this.#stored, this.#inLevel)) return false;
+    if (this.#taken !== this.#inLevel) return false;
     do this.#goUp();
     while (!isKept(this.#level) && this.#inLevel > 0);
     this.#taken = 0;
@@ -138,8 +136,10 @@ class PairBuffer {
     this.#bytes.write(bytes, placeOf(index), HASH_LENGTH, "latin1");
   }
 
-  putBytes(index: number, bytes: Uint8Array): void {
-    this.#bytes.set(bytes, placeOf(index));
+  /** Whether a hash is the one that begins at a place of other bytes. */
+  has(index: number, other: Uint8Array, at: number): boolean {
+    const place = placeOf(index);
+    return this.#bytes.compare(other, at, at + HASH_LENGTH, place, place + HASH_LENGTH) === 0;
   }
 
   /** A copy. */
@@ -150,12 +150,6 @@ class PairBuffer {
   /** Node hash of a pair, a character for each byte. */
   hashOf(pair: number): string {
     return hash("sha256", this.#pairs[pair] as Buffer, "binary");
-  }
-
-  /** Whether the first `count` hashes of both are the same. */
-  equals(other: PairBuffer, count: number): boolean {
-    const end = count === 0 ? 0 : placeOf(count - 1) + HASH_LENGTH;
-    return this.#bytes.compare(other.#bytes, 0, end, 0, end) === 0;
   }
 }
 

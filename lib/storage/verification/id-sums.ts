@@ -15,7 +15,7 @@ export class IdSums {
 
   /** False, and nothing added, when the id is no lower-case UUID. */
   addText(id: string, seq: number): boolean {
-    if (id.length !== 36 || !DASHES.every((at) => id.charCodeAt(at) === DASH)) return false;
+    if (id.length !== 36 || !hasDashes(id)) return false;
     const [a, b, c] = [digits(id, 0, 8), digits(id, 9, 4), digits(id, 14, 4)];
     const [d, e, f] = [digits(id, 19, 4), digits(id, 24, 4), digits(id, 28, 8)];
     if (a < 0 || b < 0 || c < 0 || d < 0 || e < 0 || f < 0) return false;
@@ -27,8 +27,7 @@ export class IdSums {
   addRow(key: Buffer, value: Buffer, size: number): void {
     const seq = readU64(value);
     if (seq >= size) return;
-    const [a, b, c, d] = [1, 5, 9, 13].map((at) => key.readUInt32BE(at)) as [number, number, number, number];
-    this.#add(a, b, c, d, seq);
+    this.#add(key.readUInt32BE(1), key.readUInt32BE(5), key.readUInt32BE(9), key.readUInt32BE(13), seq);
   }
 
   merge(more: IdSums["sums"]): void {
@@ -50,8 +49,14 @@ export class IdSums {
   }
 }
 
-const DASHES = [8, 13, 18, 23];
 const DASH = 0x2d;
+
+function hasDashes(id: string): boolean {
+  return (
+    id.charCodeAt(8) === DASH && id.charCodeAt(13) === DASH && id.charCodeAt(18) === DASH && id.charCodeAt(23) === DASH
+  );
+}
+
 const NONE = -1;
 /** What a lower-case hexadecimal digit counts, by its character code. */
 const DIGITS: Int8Array = Int8Array.from({ length: 128 }, (_, code) =>

@@ -52,9 +52,9 @@ async function checkRows(o: BlockSource, first: number, count: number): Promise<
   const ids = new IdSums(o.seeds);
   check.begin(first);
   const records = { gte: keys.record(first), lt: keys.record(first + count), ...TEXTS };
-  for await (const rows of batches<string>(o, records)) {
+  for await (const rows of readAhead<string>(o, records)) {
     const signed: SignedPart[] = [];
-    for (const text of rows) {
+    for (const [, text] of rows) {
       const parts = check.addRecord(text);
       if (parts === null || !ids.addText(parts.id, parts.seq)) return null;
       signed.push(parts.signed);
@@ -66,7 +66,12 @@ async function checkRows(o: BlockSource, first: number, count: number): Promise<
 }
 
 async function checkSignatures(o: BlockSource, signatures: SignatureCheck, signed: SignedPart[]): Promise<boolean> {
-  await o.fetchKeys(signed.flatMap((part) => part.sig?.by ?? part.source ?? []));
+  const names = new Set<string>();
+  for (const { sig, source } of signed) {
+    const name = sig?.by ?? source;
+    if (name !== null) names.add(name);
+  }
+  await o.fetchKeys([...names]);
   return signed.every((part) => signatures.faultOf(part) === null);
 }
 
@@ -74,8 +79,8 @@ async function checkTiles(o: BlockSource): Promise<boolean> {
   const { check } = o;
   for (let due = check.tilesDue; due !== null; due = check.tilesDue) {
     const tiles = { gte: keys.tile(due.level, due.first), lt: keys.tile(due.level, due.end), ...TILES };
-    for await (const rows of batches<Buffer>(o, tiles)) {
-      for (const tile of rows) if (!check.addTile(tile)) return false;
+    for await (const rows of readAhead<Buffer>(o, tiles)) {
+      for (const [, tile] of rows) if (!check.addTile(tile)) return false;
     }
     if (!check.closeLevel()) return false;
   }
@@ -93,8 +98,8 @@ export async function sumIds(
   size: number,
 ): Promise<IdSums["sums"]> {
   const ids = new IdSums(o.seeds);
-  for await (const rows of readAhead(o, { ...range, highWaterMarkBytes: READ_AHEAD })) {
-    for (const [key, value] of rows) if (isIdRow(key, value as Buffer)) ids.addRow(key, value as Buffer, size);
+  for await (const rows of readAhead<Buffer>(o, { ...range, highWaterMarkBytes: READ_AHEAD })) {
+    for (const [key, value] of rows) if (isIdRow(key, value)) ids.addRow(key, value, size);
   }
   return ids.sums;
 }
@@ -107,16 +112,14 @@ function isIdRow(key: Buffer, value: Buffer): boolean {
 const TEXTS: RowForm = { keys: false, valueEncoding: "utf8", highWaterMarkBytes: READ_AHEAD };
 const TILES: RowForm = { keys: false, highWaterMarkBytes: READ_AHEAD };
 
-async function* batches<T>(o: BlockSource, range: KeyRange & RowForm): AsyncGenerator<T[]> {
-  // Without keys a row is [undefined, value], and the value what the encoding makes of it.
-  for await (const rows of readAhead(o, range)) yield rows.map(([, value]) => value as T);
-}
-
-/** Batches of rows, each read on another thread while the one before it is looked at. */
-async function* readAhead(
+/**
+ * Batches of rows, each read on another thread while the one before it is looked at. `V` is what the value's encoding makes
+ * of it; without keys a row has none.
+ */
+async function* readAhead<V>(
   o: Pick<BlockSource, "database" | "batch" | "letOthersIn">,
   range: KeyRange & RowForm,
-): AsyncGenerator<[Buffer, unknown][]> {
+): AsyncGenerator<[Buffer, V][]> {
   const iterator = o.database.iterator(range);
   const read = () => {
     const rows = iterator.nextv(o.batch);
@@ -129,7 +132,7 @@ async function* readAhead(
       const rows = await ahead;
       if (rows.length === 0) return;
       ahead = read();
-      yield rows;
+      yield rows as [Buffer, V][];
       if (o.letOthersIn !== undefined) await o.letOthersIn();
     }
   } finally {

@@ -12,8 +12,8 @@ import type { FromWorker, ToWorker, WorkerStart } from "./verify-pool.ts";
 const port = parentPort;
 if (port === null) throw new Error("this is for a worker thread");
 const { folder, seeds } = workerData as WorkerStart;
-/** Rows looked at in one go. Nobody waits for this thread. */
-const BATCH = 2000;
+/** Rows looked at in one go. Nobody waits for this thread; of more rows more would live through a collection. */
+const BATCH = 500;
 
 const database = await joinLevel(folder);
 const raw = new Map<string, Uint8Array | null>();
