@@ -16,7 +16,7 @@ export async function readClosed<T>(
   if (!existsSync(join(folder, "CURRENT")) || existsSync(`${folder}.open`)) return null;
   let store: Store | null = null;
   try {
-    store = await Store.openFolder(folder);
+    store = await Store.openFolder(folder, { migration: "none" });
     return await read(store);
   } catch (error) {
     if (error instanceof RastroError || error instanceof LedgerError) return null;

@@ -3,7 +3,7 @@ import type { Database, Operation } from "../level/database.ts";
 import { FORMAT_KEY, STORE_FORMAT } from "../keys.ts";
 import { StoreSnapshot } from "../level/snapshot.ts";
 import { bookNow, encodeMark, MARK_KEY, type Mark, readMark } from "./mark.ts";
-import type { Job, Migration, Step } from "./migration.ts";
+import type { Job, Migration, OlderStore, Step } from "./migration.ts";
 import { treeToTiles } from "./tree-to-tiles.ts";
 import { encodeWord, WORD_KEY } from "./word.ts";
 
@@ -15,14 +15,13 @@ const STEPS: Readonly<Record<number, Step>> = { 1: treeToTiles };
  * of which more than the number changes is backed up first, and then rewritten in batches of which each is synced: killed
  * at any moment, it goes on at the next opening. Its number is written last.
  *
- * @param o.migration - left out, such a store is refused; `none` leaves a store of an older format as it is, for whoever
- *   reads of it only what is in all formats: records, head, checkpoints.
+ * @param o.migration - left out, such a store is refused.
  * @throws RastroError `store_newer`; `store_unusable` where it is not migrated, with what to do.
  */
 export async function bringUpToDate(
   database: Database,
   place: string,
-  { migration }: { migration?: Migration | "none" | undefined } = {},
+  { migration }: { migration?: OlderStore | undefined } = {},
 ): Promise<void> {
   const stored = database.getSync(FORMAT_KEY)?.toString();
   if (stored === undefined) return writeNumber(database, STORE_FORMAT);
@@ -34,6 +33,7 @@ export async function bringUpToDate(
     const step = STEPS[format] as Step;
     if (!(await step.concerns(database))) await writeNumber(database, format + 1);
     else if (migration === undefined) throw notMine(place, format);
+    else if (migration === "salvage") await step.salvage(database).then(() => writeNumber(database, format + 1));
     else await take(step, { database, place, migration, format, last: format + 1 === STORE_FORMAT });
   }
 }

@@ -19,6 +19,13 @@ export type Migration = {
   onProgress?: (phase: MigrationPhase, done: number, of: number) => void;
 };
 
+/**
+ * What is done with a store of an older format: it is brought to the one of now; `none` leaves it as it is, for whoever
+ * reads of it only what is in all formats (records, head, checkpoints); `salvage` is for the copy of a damaged one, which
+ * is only read and then thrown away: it gets the form of now, and what is missing in it or wrong stays so.
+ */
+export type OlderStore = Migration | "none" | "salvage";
+
 /** A migration of a store that is itself a copy: it can be taken again from where it came. */
 export const MIGRATE_A_COPY: Migration = { backUp: async () => null, at: null };
 
@@ -44,4 +51,6 @@ export type Step = {
    *   was, but for the mark.
    */
   run(job: Job): Promise<void>;
+  /** As `salvage` of {@link OlderStore} has it. Compares nothing, and is not taken up again when it was cut off. */
+  salvage(database: Database): Promise<void>;
 };

@@ -1,6 +1,8 @@
 import { HASH_LENGTH } from "../../ledger/hash.ts";
+import { TILE_HEIGHT, tileOf } from "../../ledger/tiles.ts";
 import type { Database, Operation } from "../level/database.ts";
 import { FORMAT_KEY, HEAD_KEY, readU64 } from "../keys.ts";
+import { readMark } from "./mark.ts";
 import type { Job, Step } from "./migration.ts";
 import {
   changeRows,
@@ -17,6 +19,10 @@ import { hashesOf, type Tile, TileFold } from "./tile-fold.ts";
 
 /** Leaves that a batch folds into tiles. */
 const LEAVES_TOGETHER = 2048;
+/** More than a tree of so many leaves as can be counted has. */
+const LEVELS = 64;
+/** Bytes of a node's key. */
+const PLACED_LENGTH = 10;
 
 /**
  * From format 1, which had a row for each node of the tree, to format 2, which has tiles of 16 hashes under keys of the
@@ -36,8 +42,15 @@ export const treeToTiles: Step = {
       await dropNodes(job);
       await job.advance({ phase: "move", done: 0 });
     }
-    await moveTiles(job);
+    await moveTiles(job.database);
     await requireTiles(job, placedKey);
+  },
+  async salvage(database) {
+    const isWhole = database.getSync(FORMAT_KEY)?.toString() === "1";
+    const phase = isWhole ? "new" : (readMark(database)?.progress.phase ?? "move");
+    if (phase === "new") await packNodes(database);
+    if (phase !== "move") await changeRows(database, PLACED_ROWS, (key) => [del(key)]);
+    await moveTiles(database);
   },
 };
 
@@ -88,7 +101,7 @@ async function removeStaged(job: Job): Promise<void> {
 async function* leavesFrom(database: Database, from: number): AsyncGenerator<Buffer, void, undefined> {
   let expected = from;
   for await (const [key, leaf] of rowsOf(database, levelRows(placedKey, 0, from))) {
-    if (key.length !== 10 || readU64(key, 2) !== expected)
+    if (key.length !== PLACED_LENGTH || readU64(key, 2) !== expected)
       throw new RangeError(`leaf ${expected} of the tree is missing`);
     if (leaf.length !== HASH_LENGTH) throw new RangeError(`leaf ${expected} of the tree is no hash`);
     yield leaf;
@@ -140,8 +153,34 @@ async function dropNodes({ database, mark, onProgress }: Job): Promise<void> {
   );
 }
 
-async function moveTiles({ database }: Job): Promise<void> {
+async function moveTiles(database: Database): Promise<void> {
   await changeRows(database, STAGED_ROWS, (key, tile) => [put(placeOf(key), tile), del(key)]);
+}
+
+/**
+ * Puts the nodes of each level that is kept into tiles as they are. Where one is missing there are zeros; no tile where all
+ * of them are.
+ */
+async function packNodes(database: Database): Promise<void> {
+  await changeRows(database, STAGED_ROWS, (key) => [del(key)]);
+  for (let level = 0; level < LEVELS; level += TILE_HEIGHT) {
+    const pack = packer(level);
+    await changeRows(database, levelRows(placedKey, level), pack);
+  }
+}
+
+/** Of each node, in their order: its tile with it and those before it. The last of a tile writes it whole. */
+function packer(level: number): (key: Buffer, hash: Buffer) => Operation[] {
+  let tile = { index: -1, bytes: Buffer.alloc(0) };
+  return (key, hash) => {
+    // Beyond that no number is safe, and what is there is no key of a node.
+    if (key.length !== PLACED_LENGTH || hash.length !== HASH_LENGTH || key.readUInt16BE(2) > 0x1f) return [];
+    const { index, at, level: tileLevel } = tileOf(level, readU64(key, 2));
+    const before = tile.index === index ? tile.bytes : Buffer.alloc(0);
+    const gap = Buffer.alloc(Math.max(0, at * HASH_LENGTH - before.length));
+    tile = { index, bytes: Buffer.concat([before, gap, hash]) };
+    return [put(stagedKey(tileLevel, index), tile.bytes)];
+  };
 }
 
 function put(key: Buffer, value: Buffer): Operation {

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MIGRATE_A_COPY, type Migration } from "../migration/migration.ts";
+import type { Migration } from "../migration/migration.ts";
 import { RastroError } from "../../contracts/errors.ts";
 import { liveTables } from "../level/manifest.ts";
 import { isSoundTable } from "../level/table.ts";
@@ -20,7 +20,8 @@ export type OpenedStore = { store: Store; repaired: string | null; close(): Prom
 
 /**
  * Opens the store of a book. One that LevelDB cannot open any more, or must not, is copied, and the copy repaired and
- * opened, to be read and never written; the folder itself is left as it is.
+ * opened, to be read and never written; the folder itself is left as it is. So is one of an older format that cannot be
+ * brought to the one of now since its tree is damaged.
  *
  * Where the store was not closed the last time, its tables' checksums are looked at first: LevelDB does not, and ends
  * the process when it merges tables whose keys are out of order, again at each start.
@@ -43,7 +44,7 @@ export async function openBookStore(folder: string, o: { copy: string; migration
     if (!isDamage(thrown)) throw thrown;
     await makeRepairedCopy(folder, o.copy, thrown);
     const repaired = `unreadable: ${detailOf(thrown)}; what is read is a repaired copy in ${o.copy}`;
-    const store = await Store.openFolder(o.copy, { threads: true, readOnly: true, migration: MIGRATE_A_COPY });
+    const store = await Store.openFolder(o.copy, { threads: true, readOnly: true, migration: "salvage" });
     return { store, repaired, close: () => store.close() };
   }
 }
@@ -75,9 +76,13 @@ function damagedStore(folder: string, why: string): RastroError {
   return new RastroError({ code: "store_unusable", message, given: folder }, { cause });
 }
 
-/** Whether the files are at fault, and not the disk, the rights or another process. A file that is gone counts as one. */
+/**
+ * Whether the files are at fault, and not the disk, the rights or another process. A file that is gone counts as one, and so
+ * does a tree of an older format that does not agree with the book's head: a RangeError is what a migration is refused for.
+ */
 function isDamage(thrown: unknown): thrown is RastroError & { cause: Error } {
   if (!(thrown instanceof RastroError) || thrown.code !== "store_unusable") return false;
+  if (thrown.cause instanceof RangeError) return true;
   const { code, message } = (thrown.cause ?? {}) as { code?: unknown; message?: string };
   return code === "LEVEL_CORRUPTION" || (code === "LEVEL_IO_ERROR" && /No such file or directory/.test(message ?? ""));
 }

@@ -5,7 +5,7 @@ import type { Group, Tx } from "./group.ts";
 import { type Commit, GroupWriter } from "./group-writer.ts";
 import { StoreSnapshot } from "../level/snapshot.ts";
 import { bringUpToDate } from "../migration/migrate.ts";
-import type { Migration } from "../migration/migration.ts";
+import type { OlderStore } from "../migration/migration.ts";
 
 export type { KeyRange } from "../level/database.ts";
 export { type Cell, cellAt, type Codec, type Tx } from "./group.ts";
@@ -60,7 +60,7 @@ export class Store {
    */
   static async openFolder(
     folder: string,
-    o: { ahead?: boolean; threads?: boolean; readOnly?: boolean; migration?: Migration | "none" } = {},
+    o: { ahead?: boolean; threads?: boolean; readOnly?: boolean; migration?: OlderStore } = {},
   ): Promise<Store> {
     const store = await Store.onDatabase(await openLevel(folder, o), folder, o);
     store.#readOnly = o.readOnly === true;
@@ -76,7 +76,7 @@ export class Store {
   static async onDatabase(
     database: Database,
     place: string,
-    o: { ahead?: boolean; migration?: Migration | "none" } = {},
+    o: { ahead?: boolean; migration?: OlderStore } = {},
   ): Promise<Store> {
     try {
       await bringUpToDate(database, place, o);

@@ -189,6 +189,43 @@ describe("bringing a book from format 1 to format 2", () => {
     expect(await rowsUnder(database, "t")).toEqual(tiles);
   });
 
+  it("can be had in the new form from a copy of one that was cut off anywhere, though nothing is proven", async () => {
+    const leaves = await leavesIn(database);
+    const marks = new Set<string>();
+    for (let batches = 0; batches < 12; batches += 1) {
+      database = await databaseOf(SIZE);
+      await migrate(cutOff(database, batches, true)).catch(() => undefined);
+      marks.add(formatIn(database) ?? "");
+      await bringUpToDate(database, "here", { migration: "salvage" });
+      expect(formatIn(database)).toBe("2");
+      expect(await tilesIn(database)).toEqual(tilesOver(leaves));
+    }
+    expect([...marks].toSorted()).toEqual(["1", "1to2", "2"]);
+  });
+
+  it("leaves in the new form what is missing or wrong in a damaged one", async () => {
+    const leaves = await leavesIn(database);
+    const zeros = Buffer.alloc(32);
+    await database.batch(
+      [
+        { type: "del", key: treeKey(0, 17) },
+        { type: "put", key: treeKey(4, 3), value: Buffer.alloc(32, 7) },
+        { type: "put", key: treeKey(0, 40), value: Buffer.alloc(5) },
+        { type: "put", key: Buffer.concat([Buffer.from("n"), Buffer.alloc(9, 0xee)]), value: zeros },
+      ],
+      { sync: true },
+    );
+    await bringUpToDate(database, "here", { migration: "salvage" });
+    const expected = tilesOver(leaves).map(([level, index, hex]) => {
+      const bytes = Buffer.from(hex, "hex");
+      if (level === 0 && index === 1) bytes.set(zeros, 1 * 32);
+      if (level === 0 && index === 2) bytes.set(zeros, 8 * 32);
+      if (level === 1 && index === 0) bytes.set(Buffer.alloc(32, 7), 3 * 32);
+      return [level, index, bytes.toString("hex")];
+    });
+    expect(await tilesIn(database)).toEqual(expected);
+  });
+
   it("does not say that it is of the new format with a tile that belongs to no leaf", async () => {
     for (let batches = 1; formatIn(database) === "1"; batches += 1)
       await migrate(cutOff(database, batches, true)).catch(() => undefined);

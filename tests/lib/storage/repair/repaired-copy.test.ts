@@ -8,9 +8,10 @@ import { readU64, RECORDS } from "../../../../lib/storage/keys.ts";
 import { openLevel } from "../../../../lib/storage/level/database.ts";
 import { liveTables } from "../../../../lib/storage/level/manifest.ts";
 import { readTable } from "../../../../lib/storage/level/table.ts";
+import type { Migration } from "../../../../lib/storage/migration/migration.ts";
 import { openBookStore, type OpenedStore } from "../../../../lib/storage/repair/repaired-copy.ts";
 import { idOf, inputFor } from "../../../suites/events.ts";
-import { toFormat1 } from "../../../support/format-1.ts";
+import { toFormat1, treeKey } from "../../../support/format-1.ts";
 import { exportOf, withBook } from "../../../support/book-folder.ts";
 
 const SIZE = 900;
@@ -32,6 +33,7 @@ beforeAll(async () => {
       exported = exportOf(book);
     });
   }
+  await removeLeftovers(join(sound, "store"));
 });
 afterAll(() => rm(home, { recursive: true, force: true }));
 beforeEach(async () => {
@@ -82,6 +84,29 @@ describe("a store that LevelDB cannot open any more", () => {
     expect(await contentsOf(join(folder, "store"))).toEqual(before);
   });
 
+  it("is read in such a copy too where a damaged tree keeps it from being brought out of an older format", async () => {
+    const database = await openLevel(join(folder, "store"));
+    await toFormat1(database);
+    await database.batch([{ type: "del", key: treeKey(0, 17) }], { sync: true });
+    await database.close();
+    let backups = 0;
+    const migration = { backUp: async () => `backup-${(backups += 1)}`, at: null };
+    for (let start = 0; start < 2; start += 1) {
+      await withOpened(async (book, opened) => {
+        expect(book.damage).toMatch(/leaf 17 of the tree is missing.* it has all of 900 records$/);
+        const report = await book.verify();
+        expect(report.damaged.map(({ kind, seq }) => [kind, seq])).toEqual([["index", 17]]);
+        expect(book.record(16)).toBeDefined();
+        expect(() => book.record(17)).toThrow(/do not hash to the leaf/);
+        await expectReadOnly(book, opened);
+      }, migration);
+    }
+    expect(backups).toBe(1);
+    const after = await openLevel(join(folder, "store"));
+    expect(after.getSync(Buffer.from("m/format"))?.toString()).toBe("1");
+    await after.close();
+  });
+
   it("says which records are lost with a table that is gone, and shows all others", async () => {
     const table = await someTable();
     const { rows } = readTable(await readFile(inStore(table)));
@@ -130,6 +155,13 @@ describe("a store that LevelDB cannot open any more", () => {
   });
 });
 
+/** A merge that the closing cut short leaves tables that are none of the store, and a repair finds their rows all the same. */
+async function removeLeftovers(store: string): Promise<void> {
+  const live = (await liveTables(store)) ?? [];
+  const tables = (await readdir(store)).filter((name) => name.endsWith(".ldb"));
+  for (const name of tables) if (!live.includes(name)) await rm(join(store, name));
+}
+
 /** A table that belongs to the store, the first of them: when LevelDB merges them is its own affair. */
 async function someTable(): Promise<string> {
   const [first] = ((await liveTables(join(folder, "store"))) ?? []).toSorted();
@@ -141,12 +173,16 @@ function inStore(name: string): string {
   return join(folder, "store", name);
 }
 
-function open(): Promise<OpenedStore> {
-  return openBookStore(join(folder, "store"), { copy: join(folder, "copy") });
+function open(migration?: Migration): Promise<OpenedStore> {
+  const copy = join(folder, "copy");
+  return openBookStore(join(folder, "store"), migration === undefined ? { copy } : { copy, migration });
 }
 
-async function withOpened(use: (book: Book, opened: OpenedStore) => Promise<unknown>): Promise<void> {
-  const opened = await open();
+async function withOpened(
+  use: (book: Book, opened: OpenedStore) => Promise<unknown>,
+  migration?: Migration,
+): Promise<void> {
+  const opened = await open(migration);
   const headNote = join(folder, "head.note");
   const book = await Book.open({ ...opened, name: "production", origin: ORIGIN, headNote });
   try {
