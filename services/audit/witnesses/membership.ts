@@ -35,6 +35,14 @@ const ABOUT_ONE: ReadonlySet<string> = new Set<EventType>([
 
 const NEW: Omit<WitnessRow, "name"> = { offered: null, admitted: null, barred: false, revoked: null };
 
+/**
+ * A row as it was kept. That of a damaged book may be of an older version, which knew less of a witness, and is not made
+ * again.
+ */
+export function keptRow(kept: Pick<WitnessRow, "name"> & Partial<WitnessRow>): WitnessRow {
+  return { ...NEW, ...kept };
+}
+
 /** Whether what a witness is let in by has come to nothing, since its machine was revoked. */
 export function isRevoked({ admitted, revoked }: WitnessRow): boolean {
   return revoked !== null && (revoked.now || revoked.seq > (admitted?.seq ?? -1));

@@ -4,7 +4,7 @@ import type { Book } from "../../../lib/storage/book/book.ts";
 import { keys } from "../../../lib/storage/keys.ts";
 import type { Store, Tx } from "../../../lib/storage/store/store.ts";
 import { foldLoss, type LossAccepted, type Losses, lossIn } from "./loss.ts";
-import { foldWitness, type Told, type WitnessRow, witnessOf } from "./membership.ts";
+import { foldWitness, keptRow, type Told, type WitnessRow, witnessOf } from "./membership.ts";
 import { foldTrouble, type Trouble, type TroubleKey, troubleKey } from "./troubles.ts";
 
 /** Every key of this view begins so. */
@@ -83,7 +83,7 @@ export async function openWitnessView(o: {
 
   // The store of a damaged book may take no writes, and its records are not to be believed: what there is has to do.
   const first = o.book.damage === null ? await firstUnfolded(o) : null;
-  for await (const [, value] of o.store.range(ROWS)) keep(rows, decode(value) as WitnessRow);
+  for await (const [, value] of o.store.range(ROWS)) keep(rows, keptRow(decode(value) as WitnessRow));
   for await (const [key, value] of o.store.range(OPEN))
     open.set(key.toString("utf8", OPEN.gte.length), decode(value) as Trouble);
   for await (const [key, value] of o.store.range(LOSSES)) {

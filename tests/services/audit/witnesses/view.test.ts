@@ -9,6 +9,7 @@ import { keys } from "../../../../lib/storage/keys.ts";
 import { bookOwnEvent } from "../../../../lib/storage/book/own-event.ts";
 import { Store } from "../../../../lib/storage/store/store.ts";
 import { beginningOf, endOf, type Trouble } from "../../../../services/audit/witnesses/troubles.ts";
+import type { WitnessRow } from "../../../../services/audit/witnesses/membership.ts";
 import { openWitnessView, type WitnessView } from "../../../../services/audit/witnesses/view.ts";
 
 const self = { name: "audit", app: "audit@test", sign: null, key: "", tz: "UTC", now: Date.now };
@@ -109,6 +110,18 @@ describe("what the audit book says of its witnesses", () => {
     const damaged = await Book.open({ store: copy, name: "audit", origin: "plant-test/audit", repaired });
     expect(said(await openWitnessView({ store: copy, book: damaged }))).toEqual(shown);
     await copy.close();
+  });
+
+  it("is shown of a damaged book too that an older version has left, which knew of nobody who was revoked", async () => {
+    const { store, book, tell } = await openBook();
+    const view = await openWitnessView({ store, book });
+    await tell({ type: "witness.admitted", obj: about("ipc-01"), payload: admission });
+    const shown = view.rows();
+    const key = keys.view("witnesses/rows/ipc-01");
+    const { revoked: _revoked, ...older } = shown[0] as WitnessRow;
+    await store.write((tx) => tx.put(key, Buffer.from(JSON.stringify(older))));
+    const damaged = await Book.open({ store, name: "audit", origin: "plant-test/audit", repaired: "Unreadable" });
+    expect((await openWitnessView({ store, book: damaged })).rows()).toEqual(shown);
   });
 
   it("is not what a machine says of others: only its own offer is taken", async () => {
