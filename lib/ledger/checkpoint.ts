@@ -5,10 +5,10 @@ import { EMPTY_ROOT, HASH_LENGTH } from "./hash.ts";
 import {
   formatNote,
   judgeSignature,
+  noteKeyId,
   parseNote,
   type SignedNote,
   signNote,
-  signNoteAside,
   type VerifierKey,
 } from "./signed-note.ts";
 
@@ -72,29 +72,17 @@ export function hasFittingRoot({ size, root }: Pick<TreeHead, "size" | "root">):
 
 /**
  * A checkpoint signed by the log's keys, the first of which is the one in use; the log's origin is their name.
- */
-export function signCheckpoint(head: Omit<TreeHead, "extensions">, privateKeys: readonly KeyObject[]): string {
-  const text = formatTreeHead(head);
-  const name = head.origin;
-  const signatures = privateKeys.map((privateKey) => signNote(text, { name, privateKey }));
-  return formatNote({ text, signatures });
-}
-
-/**
- * As {@link signCheckpoint}, on other threads: for whoever signs with each batch that is written.
  *
- * @param keyIdOf - what `noteKeyId` says, which takes longer than to sign.
+ * @param keyIdOf - for whoever signs thousands a second and keeps what {@link noteKeyId} says.
  */
-export async function signCheckpointAside(
+export function signCheckpoint(
   head: Omit<TreeHead, "extensions">,
   privateKeys: readonly KeyObject[],
-  keyIdOf: (privateKey: KeyObject) => number,
-): Promise<string> {
+  keyIdOf: (privateKey: KeyObject) => number = (privateKey) => noteKeyId(head.origin, privateKey),
+): string {
   const text = formatTreeHead(head);
   const name = head.origin;
-  const signatures = await Promise.all(
-    privateKeys.map((key) => signNoteAside(text, { name, privateKey: key, keyId: keyIdOf(key) })),
-  );
+  const signatures = privateKeys.map((key) => signNote(text, { name, privateKey: key, keyId: keyIdOf(key) }));
   return formatNote({ text, signatures });
 }
 

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { LedgerError } from "./error.ts";
 import { sha256 } from "./hash.ts";
-import { importPublicKey, rawPublicKey, sign, signAside, verifySignature } from "./signature.ts";
+import { importPublicKey, rawPublicKey, sign, verifySignature } from "./signature.ts";
 
 /*
  * Signed notes (C2SP signed-note v1.0.0): a text, and signatures of it that each name their key.
@@ -120,20 +120,10 @@ export function noteKeyId(name: string, privateKey: KeyObject): number {
   return keyIdOf(name, SIGNATURE_TYPES.ed25519, rawPublicKey(privateKey));
 }
 
-/** Whose signature a note gets; `keyId` where it is known. */
-export type NoteSigner = { name: string; privateKey: KeyObject; keyId?: number };
-
 /** Signs a text with an Ed25519 key under its name. @param signer.keyId - where it is known: see {@link noteKeyId}. */
-export function signNote(text: string, signer: NoteSigner): NoteSignature {
+export function signNote(text: string, signer: { name: string; privateKey: KeyObject; keyId?: number }): NoteSignature {
   const keyId = signer.keyId ?? noteKeyId(signer.name, signer.privateKey);
   return { name: signer.name, keyId, bytes: Buffer.from(sign(signer.privateKey, Buffer.from(text)), "base64") };
-}
-
-/** As {@link signNote}, on another thread. */
-export async function signNoteAside(text: string, signer: NoteSigner): Promise<NoteSignature> {
-  const keyId = signer.keyId ?? noteKeyId(signer.name, signer.privateKey);
-  const value = await signAside(signer.privateKey, Buffer.from(text));
-  return { name: signer.name, keyId, bytes: Buffer.from(value, "base64") };
 }
 
 /**

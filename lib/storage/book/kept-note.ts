@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { signCheckpointAside } from "../../ledger/checkpoint.ts";
+import { signCheckpoint } from "../../ledger/checkpoint.ts";
 import { formatHeadNote } from "../../ledger/head-note.ts";
 import { noteKeyId } from "../../ledger/signed-note.ts";
 import { type Range, rootOf } from "../../ledger/tree.ts";
@@ -38,18 +38,16 @@ export class KeptNote {
   }
 
   /**
-   * Makes the note of a book that has so many records; it is signed on another thread meanwhile.
+   * Makes the note of a book that has so many records, which takes as long as some appends.
    *
    * @returns what writes it: to be called once they are on disk, and done when the note is.
    */
   prepare(range: Range): () => Promise<void> {
     if (range.size === this.#size) return async () => undefined;
     const text = this.#textFor(range);
-    // What fails while nobody waits for it is thrown where it is waited for.
-    text.catch(() => undefined);
     const signings = this.#signings;
     return async () => {
-      await this.#file.write(await (signings === this.#signings ? text : this.#textFor(range)));
+      await this.#file.write(signings === this.#signings ? text : this.#textFor(range));
       this.#size = range.size;
     };
   }
@@ -66,10 +64,10 @@ export class KeptNote {
     return this.#file.close();
   }
 
-  async #textFor(range: Range): Promise<string> {
+  #textFor(range: Range): string {
     const head = { origin: this.#origin, size: range.size, root: rootOf(range) };
     if (this.#signer === null) return formatHeadNote(head);
-    return signCheckpointAside(head, this.#signer.privateKeys(), (key) => this.#keyIdOf(key));
+    return signCheckpoint(head, this.#signer.privateKeys(), (key) => this.#keyIdOf(key));
   }
 
   #keyIdOf(privateKey: KeyObject): number {
