@@ -39,25 +39,29 @@ export interface Database {
 const ENCODING = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 
 /**
- * What LevelDB gathers in memory before it writes a table, bytes. With its preset of 4 MiB a busy book spends as much on
+ * What LevelDB gathers in memory before it writes a table, bytes. With its preset of 4 MiB a busy store spends as much on
  * merging small tables as on writing; opening after a crash reads at most this much of the log again.
  */
 const WRITE_BUFFER = 16 * 1024 * 1024;
+/** … of a book, whose records, tree and ids lie apart, so that tables overlap and are merged more. */
+const BOOK_WRITE_BUFFER = 32 * 1024 * 1024;
 
 /**
  * Opens a LevelDB folder, which is made if it is not there.
  *
+ * @param o.ahead - it is the store of a book, which is written to ahead.
  * @param o.threads - worker threads may open the same folder, with {@link joinLevel}. Then a second opening by this
  *   process is not refused, which LevelDB does otherwise.
  * @throws RastroError `store_locked` while another process has it open, `store_unusable` when it cannot be read
  *   or written.
  */
-export async function openLevel(folder: string, o: { threads?: boolean } = {}): Promise<Database> {
+export async function openLevel(folder: string, o: { threads?: boolean; ahead?: boolean } = {}): Promise<Database> {
   const multithreading = o.threads === true;
+  const writeBufferSize = o.ahead === true ? BOOK_WRITE_BUFFER : WRITE_BUFFER;
   try {
     // Before the database is made: that makes the folder, and a rewriting that was cut short may have moved it.
     await undoRewriting(folder);
-    const level = new LevelFolder(folder, { writeBufferSize: WRITE_BUFFER, multithreading });
+    const level = new LevelFolder(folder, { writeBufferSize, multithreading });
     await level.open();
     await level.removeLeftovers();
     return { ...chaining(level), folder, ...(multithreading && { shared: folder }) };

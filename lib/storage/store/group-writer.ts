@@ -9,10 +9,8 @@ import { Group } from "./group.ts";
 export const GROUP_STAGES = 256;
 /** … or this many bytes of keys and values. */
 const GROUP_BYTES = 4 * 1024 * 1024;
-/** With so many stages a group may be closed early: its batch is then worth a sync of its own … */
-const WORTH_A_SYNC = 64;
-/** … when staging goes on for more than this share of the time that a batch takes: the disk has waited enough. */
-const STAGING_SHARE = 0.25;
+/** Fewer stages than this are not shared out among two batches: a sync takes as long as staging so many. */
+const WORTH_A_SYNC = 48;
 /** Stages that run in one go before other work is let in, where some waits. */
 const STAGES_AT_ONCE = 16;
 
@@ -52,8 +50,8 @@ export class GroupWriter {
   readonly #waiting: Waiting[] = [];
   readonly #between: (() => Promise<void>)[] = [];
   #writing: Promise<void> | null = null;
-  /** How long the last batch took. */
-  #batchMs = Number.POSITIVE_INFINITY;
+  /** Whoever asked to be told when something comes to wait. */
+  #arriving: PromiseWithResolvers<void> | null = null;
   /** Done when all are told whose batches are on disk. */
   #telling: Promise<void> = Promise.resolve();
 
@@ -67,6 +65,8 @@ export class GroupWriter {
 
   add(waiting: Waiting): void {
     this.#waiting.push(waiting);
+    this.#arriving?.resolve();
+    this.#arriving = null;
   }
 
   /** Adds what has to be done while no batch is on its way and no stage runs. Must not reject. */
@@ -107,7 +107,7 @@ export class GroupWriter {
       settleAll([...staged.members, ...this.#waiting.splice(0)], obstacle);
       return this.#groupOver(null);
     }
-    this.#stage(staged);
+    this.#stageShare(staged);
     const next = this.#groupOver(staged.group);
     const { written, ended } = this.#o.commit(staged.group, staged.members.length);
     const failure = await this.#stageUntil(written, next);
@@ -120,21 +120,27 @@ export class GroupWriter {
     return this.#groupOver(null);
   }
 
-  async #stageUntil(written: Promise<Error | null>, next: StagedGroup): Promise<Error | null> {
-    const begun = performance.now();
-    const batch = { isWritten: false };
-    const writing = written.finally(() => (batch.isWritten = true));
-    while (this.#o.ahead && !batch.isWritten && this.#stageSome(next)) await nextTurn();
-    const failure = await writing;
-    this.#batchMs = performance.now() - begun;
-    return failure;
+  /** Stages what is to be in the batch that is written next: the rest can be staged meanwhile. */
+  #stageShare(staged: StagedGroup): void {
+    const all = staged.members.length + this.#waiting.length;
+    const share = this.#o.ahead ? Math.max(WORTH_A_SYNC, all / 2) : all;
+    while (staged.members.length < share && this.#stageSome(staged)) continue;
   }
 
-  #stage(staged: StagedGroup): void {
-    const until = this.#o.ahead ? performance.now() + this.#batchMs * STAGING_SHARE : Number.POSITIVE_INFINITY;
-    while (this.#stageSome(staged)) {
-      if (staged.members.length >= WORTH_A_SYNC && performance.now() > until) return;
+  /** Stages what waits, and what comes to wait, until a batch is written. */
+  async #stageUntil(written: Promise<Error | null>, next: StagedGroup): Promise<Error | null> {
+    const batch = { isWritten: false };
+    const writing = written.finally(() => (batch.isWritten = true));
+    while (this.#o.ahead && !batch.isWritten) {
+      if (this.#stageSome(next)) await nextTurn();
+      else await Promise.race([writing, this.#arrival()]);
     }
+    return writing;
+  }
+
+  #arrival(): Promise<void> {
+    this.#arriving ??= Promise.withResolvers();
+    return this.#arriving.promise;
   }
 
   /** @returns whether there is more that the group has room for. */

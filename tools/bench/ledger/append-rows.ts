@@ -11,8 +11,9 @@ type Options = { seconds: number; rounds: number };
 export const PEERS = ["floor", "sqlite", "postgres"] as const;
 export type Peer = (typeof PEERS)[number];
 
-/** Records that are prepared for each second; whoever is through with them is done. */
-const PREPARED_PER_S = 80_000;
+/** Records that are prepared, each of which comes again: so many that no block of a table has one twice, and few enough
+ * that the collector has next to nothing to look through. */
+const PREPARED = 4096;
 /** For this share of the time it runs before it is measured: code is compiled, connections are warm. */
 const WARM_UP_SHARE = 0.25;
 
@@ -69,14 +70,13 @@ async function measureInTurn(
 }
 
 function measure<T>(kind: AppenderKind<T>, o: Options & { callers: number }): Promise<Pace> {
-  const count = Math.ceil(o.seconds * (1 + WARM_UP_SHARE) * PREPARED_PER_S);
-  const prepared = Array.from({ length: count }, (_, n) => kind.prepare(n));
+  const prepared = Array.from({ length: PREPARED }, (_, n) => kind.prepare(n));
   return inFolder(async (folder) => {
     const appender = await kind.open(folder, o.callers);
-    const call = (one: T) => appender.append(one);
+    const call = (one: T, n: number) => appender.append(one, n);
     try {
-      const { calls } = await callFor({ ...o, seconds: o.seconds * WARM_UP_SHARE, prepared, call });
-      return await callFor({ ...o, prepared: prepared.slice(calls), call });
+      const { calls } = await callFor({ ...o, seconds: o.seconds * WARM_UP_SHARE, prepared, first: 0, call });
+      return await callFor({ ...o, prepared, first: calls, call });
     } finally {
       await appender.close();
     }

@@ -4,12 +4,15 @@ import { type Database, openLevel, type Operation } from "../../../lib/storage/l
 import { GROUP_STAGES } from "../../../lib/storage/store/group-writer.ts";
 import { u64 } from "../../../lib/storage/keys.ts";
 import { openBook } from "./large-book.ts";
-import { type Prepared, preparedBytes, preparedRecord } from "./records.ts";
+import { idOf, type Prepared, preparedBytes, preparedRecord } from "./records.ts";
 
 /** Takes records and resolves for each once it is on disk. */
-export type Appender<T> = { append(one: T): Promise<unknown>; close(): Promise<void> };
+export type Appender<T> = { append(one: T, n: number): Promise<unknown>; close(): Promise<void> };
 
-/** Something that is measured: `open` gets an empty folder, `prepare` makes the n-th record as it takes it. */
+/**
+ * Something that is measured: `open` gets an empty folder, `prepare` makes a record as it takes it; `append` is given one
+ * of these and the number of the call.
+ */
 export type AppenderKind<T> = {
   name: string;
   prepare(n: number): T;
@@ -21,7 +24,8 @@ export const BOOK: AppenderKind<Prepared> = {
   prepare: preparedRecord,
   async open(folder) {
     const { store, book, close } = await openBook(folder);
-    return { append: ({ input, id, text }) => store.write((tx) => book.append(tx, input, id, text)), close };
+    // The id of the call, not of the record: no book has one twice. What is in the event's text is looked at by nobody.
+    return { append: ({ input, text }, n) => store.write((tx) => book.append(tx, input, idOf(n), text)), close };
   },
 };
 
@@ -33,7 +37,7 @@ export const FLOOR: AppenderKind<Buffer> = {
   name: "floor",
   prepare: preparedBytes,
   async open(folder) {
-    const database = await openLevel(folder);
+    const database = await openLevel(folder, { ahead: true });
     const write = groupedWrites(database);
     let next = 0;
     return {

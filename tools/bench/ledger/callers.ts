@@ -2,25 +2,25 @@
 export type Pace = { calls: number; perSecond: number; p50Ms: number; p99Ms: number };
 
 /**
- * Keeps `callers` loops going, each of which awaits its own call before it makes the next; ends after so many seconds,
- * or as soon as what was prepared is used up.
+ * Keeps `callers` loops going, each of which awaits its own call before it makes the next; ends after so many seconds.
+ * What was prepared is gone through again and again; each call has a number of its own, from `first` on.
  */
 export async function callFor<T>(o: {
   callers: number;
   seconds: number;
   prepared: readonly T[];
-  call: (one: T) => Promise<unknown>;
+  first: number;
+  call: (one: T, n: number) => Promise<unknown>;
 }): Promise<Pace> {
   const took: number[] = [];
-  let next = 0;
+  let next = o.first;
   const begun = performance.now();
   const end = begun + o.seconds * 1000;
   const loop = async () => {
     for (let started = begun; started < end; started = performance.now()) {
-      const one = o.prepared[next];
-      if (one === undefined) return;
+      const n = next;
       next += 1;
-      await o.call(one);
+      await o.call(o.prepared[n % o.prepared.length] as T, n);
       took.push(performance.now() - started);
     }
   };

@@ -55,6 +55,6 @@ export function preparedBytes(n: number): Buffer {
 }
 
 /** The n-th id: a UUID of version 7, in the order of their making as such ids are. */
-function idOf(n: number): string {
+export function idOf(n: number): string {
   return `01a20c56-e139-7a1c-9d04-${n.toString(16).padStart(12, "0")}`;
 }
