@@ -51,6 +51,9 @@ export const QUARANTINE: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("q"), 
 /** The range of all checkpoints. */
 export const CHECKPOINTS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("c"), lt: Buffer.from("d") };
 
+/** The range of all tiles. */
+export const TILES: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("n"), lt: Buffer.from("o") };
+
 /** The range of the ids of all events. */
 export const IDS: { gte: Buffer; lt: Buffer } = { gte: Buffer.from("d"), lt: Buffer.from("e") };
 

@@ -28,6 +28,8 @@ export interface Database {
   snapshot(): View;
   iterator(range: KeyRange & RowForm & { snapshot?: View }): {
     nextv(size: number): Promise<[Buffer, Buffer][]>;
+    /** The next row is the first one from this key on. Not while rows are being read. */
+    seek(target: Buffer): void;
     close(): Promise<void>;
   };
   /** Undefined where nothing is in files. */

@@ -8,16 +8,33 @@ import {
 import type { SoundBlock } from "../../ledger/walk.ts";
 import type { Database, KeyRange, RowForm } from "../level/database.ts";
 import { IdSums } from "./id-sums.ts";
-import { keys } from "../keys.ts";
+import { keys, RECORDS, TILES } from "../keys.ts";
+import { RunReader } from "./run-reader.ts";
 
 /** Records of a block: a power of two, so that a block is one subtree. */
 export const BLOCK_RECORDS = 8192;
 /** Bytes that are read ahead. */
 const READ_AHEAD = 1024 * 1024;
 
+/** The rows of blocks, each kind read by an iterator of its own. */
+export type BlockRuns = { records: RunReader<string>; tiles: RunReader<Buffer> };
+
+export function openRuns(database: Pick<Database, "iterator">): BlockRuns {
+  return {
+    records: new RunReader<string>(database, { ...RECORDS, ...TEXTS }),
+    tiles: new RunReader<Buffer>(database, { ...TILES, ...HASHES }),
+  };
+}
+
+/** Lets the iterators go. */
+export async function closeRuns({ records, tiles }: BlockRuns): Promise<void> {
+  await Promise.all([records.close(), tiles.close()]);
+}
+
 /** What a block check reads and asks. */
 export type BlockSource = {
   database: Pick<Database, "iterator">;
+  runs: BlockRuns;
   check: BlockCheck;
   keys: SignerKeys;
   /** Sees to it that `keys` has what there is of these names. */
@@ -42,6 +59,7 @@ export async function checkBlock(o: BlockSource, first: number, count: number): 
     return await checkRows(o, first, count);
   } catch {
     // LevelDB could not read a part of it: the walk asks for each record by itself and says which.
+    await closeRuns(o.runs).catch(() => undefined);
     return null;
   }
 }
@@ -51,8 +69,7 @@ async function checkRows(o: BlockSource, first: number, count: number): Promise<
   const signatures = new SignatureCheck(o.keys);
   const ids = new IdSums(o.seeds);
   check.begin(first);
-  const records = { gte: keys.record(first), lt: keys.record(first + count), ...TEXTS };
-  for await (const rows of readAhead<string>(o, records)) {
+  for await (const rows of o.runs.records.read(keys.record(first), count, o)) {
     const signed: SignedPart[] = [];
     for (const [, text] of rows) {
       const parts = check.addRecord(text);
@@ -78,8 +95,7 @@ async function checkSignatures(o: BlockSource, signatures: SignatureCheck, signe
 async function checkTiles(o: BlockSource): Promise<boolean> {
   const { check } = o;
   for (let due = check.tilesDue; due !== null; due = check.tilesDue) {
-    const tiles = { gte: keys.tile(due.level, due.first), lt: keys.tile(due.level, due.end), ...TILES };
-    for await (const rows of readAhead<Buffer>(o, tiles)) {
+    for await (const rows of o.runs.tiles.read(keys.tile(due.level, due.first), due.end - due.first, o)) {
       for (const [, tile] of rows) if (!check.addTile(tile)) return false;
     }
     if (!check.closeLevel()) return false;
@@ -98,10 +114,15 @@ export async function sumIds(
   size: number,
 ): Promise<IdSums["sums"]> {
   const ids = new IdSums(o.seeds);
-  for await (const rows of readAhead<Buffer>(o, { ...range, highWaterMarkBytes: READ_AHEAD })) {
-    for (const [key, value] of rows) if (isIdRow(key, value)) ids.addRow(key, value, size);
+  const reader = new RunReader<Buffer>(o.database, { ...range, highWaterMarkBytes: READ_AHEAD });
+  try {
+    for await (const rows of reader.read(range.gte, Number.POSITIVE_INFINITY, o)) {
+      for (const [key, value] of rows) if (isIdRow(key, value)) ids.addRow(key, value, size);
+    }
+    return ids.sums;
+  } finally {
+    await reader.close();
   }
-  return ids.sums;
 }
 
 /** The key of an id has 17 bytes, its value 8; what has others is not ours. */
@@ -110,32 +131,4 @@ function isIdRow(key: Buffer, value: Buffer): boolean {
 }
 
 const TEXTS: RowForm = { keys: false, valueEncoding: "utf8", highWaterMarkBytes: READ_AHEAD };
-const TILES: RowForm = { keys: false, highWaterMarkBytes: READ_AHEAD };
-
-/**
- * Batches of rows, each read on another thread while the one before it is looked at. `V` is what the value's encoding makes
- * of it; without keys a row has none.
- */
-async function* readAhead<V>(
-  o: Pick<BlockSource, "database" | "batch" | "letOthersIn">,
-  range: KeyRange & RowForm,
-): AsyncGenerator<[Buffer, V][]> {
-  const iterator = o.database.iterator(range);
-  const read = () => {
-    const rows = iterator.nextv(o.batch);
-    // What fails while nobody waits for it is thrown where it is waited for.
-    rows.catch(() => undefined);
-    return rows;
-  };
-  try {
-    for (let ahead = read(); ;) {
-      const rows = await ahead;
-      if (rows.length === 0) return;
-      ahead = read();
-      yield rows as [Buffer, V][];
-      if (o.letOthersIn !== undefined) await o.letOthersIn();
-    }
-  } finally {
-    await iterator.close();
-  }
-}
+const HASHES: RowForm = { keys: false, highWaterMarkBytes: READ_AHEAD };

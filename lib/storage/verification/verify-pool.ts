@@ -4,7 +4,15 @@ import { BlockCheck } from "../../ledger/block-check.ts";
 import { SignerKeys } from "../../ledger/signature-check.ts";
 import type { Database, KeyRange } from "../level/database.ts";
 import type { IdSums } from "./id-sums.ts";
-import { BLOCK_RECORDS, type BlockOutcome, type BlockSource, checkBlock, sumIds } from "./verify-block.ts";
+import {
+  BLOCK_RECORDS,
+  type BlockOutcome,
+  type BlockSource,
+  checkBlock,
+  closeRuns,
+  openRuns,
+  sumIds,
+} from "./verify-block.ts";
 
 /** What a thread is started with. */
 export type WorkerStart = { folder: string; seeds: readonly [number, number] };
@@ -48,6 +56,7 @@ export function checkHere(o: {
 }): BlockCheckers {
   const source: BlockSource = {
     database: o.database,
+    runs: openRuns(o.database),
     check: new BlockCheck(BLOCK_RECORDS),
     keys: new SignerKeys(o.keyOf),
     fetchKeys: async () => undefined,
@@ -61,7 +70,7 @@ export function checkHere(o: {
     ahead: 1,
     block: (first, count) => checkBlock(source, first, count),
     ids: (range, size) => sumIds(source, range, size).catch(() => null),
-    end: async () => undefined,
+    end: () => closeRuns(source.runs),
   };
 }
 

@@ -2,7 +2,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { BlockCheck } from "../../ledger/block-check.ts";
 import { SignerKeys } from "../../ledger/signature-check.ts";
 import { joinLevel } from "../level/database.ts";
-import { BLOCK_RECORDS, type BlockSource, checkBlock, sumIds } from "./verify-block.ts";
+import { BLOCK_RECORDS, type BlockSource, checkBlock, openRuns, sumIds } from "./verify-block.ts";
 import type { FromWorker, ToWorker, WorkerStart } from "./verify-pool.ts";
 
 /*
@@ -20,6 +20,7 @@ const raw = new Map<string, Uint8Array | null>();
 const asked: ((keys: [string, Uint8Array | null][]) => void)[] = [];
 const source: BlockSource = {
   database,
+  runs: openRuns(database),
   check: new BlockCheck(BLOCK_RECORDS),
   keys: new SignerKeys((name) => raw.get(name) ?? null),
   fetchKeys,
