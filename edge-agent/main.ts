@@ -26,7 +26,7 @@ import { loadPinnedKey } from "./commands/pinned-key.ts";
 import { startCommands } from "./commands/start-commands.ts";
 import { createDoor } from "./door/door.ts";
 import { loadDoorKey } from "./door/door-key.ts";
-import { createEntryIntake } from "./door/entry-intake.ts";
+import { createEntryIntake, type EntryIntake } from "./door/entry-intake.ts";
 import { followSecondDisk, type SecondDisk } from "./second-disk.ts";
 import { everyInterval } from "./every.ts";
 import { openHostSources } from "./host/open-sources.ts";
@@ -41,6 +41,7 @@ import { goFirst } from "./priority.ts";
 import { createRateMeter, type Rate, type RateMeter } from "./status/rate-meter.ts";
 import { statusFigures } from "./status/status-figures.ts";
 import { createStatusFrame, type StatusFrame, UNKNOWN_STATUS } from "./status/status-frame.ts";
+import { startStation } from "./station/start-station.ts";
 import { createStatusLane, type StatusLane } from "./status/status-lane.ts";
 import { catchUpOf, millisecondTimer, startTicker } from "./status/ticker.ts";
 import { createLoadMeter, ownProcess } from "./summary/load-meter.ts";
@@ -83,7 +84,8 @@ async function start(context: ProcessContext): Promise<void> {
   );
   const reports = () => reporters.map((report) => report());
   startSummary(context, self, { link: links.dealings, figures: sampler.figures, status, reports, clockState, witness });
-  await openDoor(context, self, { outboxes, reports, clockState });
+  const intake = await openDoor(context, self, { outboxes, reports, clockState });
+  await openStation(context, self, { outboxes, reports, clockState, intake, hubTime, witness, hub: links.dealings });
   await recordStart(context, self, { outboxes, clockState });
   await offer(context, self, { outboxes, clockState, witness });
 }
@@ -246,12 +248,54 @@ async function openDoor(
   { settings, folders, log, health }: ProcessContext,
   { machine }: Self,
   o: { outboxes: Outboxes; reports: () => OutboxReport[]; clockState: ClockStateOf },
-): Promise<void> {
+): Promise<EntryIntake> {
   const { store, entries: outbox } = o.outboxes;
   const tools = { now: Date.now, newId: () => v7(), clockState: o.clockState, breathe };
   const intake = createEntryIntake({ store, outbox, machine, tz: settings.tz, ...tools });
   const key = await loadDoorKey(folders.doorKey(machine), random);
   health.mount(createDoor({ key, intake, depth: o.reports, log }));
+  return intake;
+}
+
+/** On its own port, and beside the door as well, so that whoever looks for this agent finds it by the run file alone. */
+async function openStation(
+  { settings, folders, log, health, onStop }: ProcessContext,
+  { machine }: Self,
+  o: {
+    outboxes: Outboxes;
+    reports: () => OutboxReport[];
+    clockState: ClockStateOf;
+    intake: EntryIntake;
+    hubTime: HubTime;
+    witness: MachineWitness;
+    hub: Link;
+  },
+): Promise<void> {
+  const { tz, station, sessionIdleMs: idleMs, brokerUrl: url } = settings;
+  const ca = brokerAuthority({ ...settings, pinned: folders.agentPinnedAuthority(machine) });
+  const opened = await startStation({
+    ...station,
+    ...o.outboxes,
+    machine,
+    app: APP,
+    tz,
+    idleMs,
+    verifiersFile: folders.stationVerifiers(machine),
+    intake: o.intake,
+    depth: o.reports,
+    hubInReach: () => o.hub.connected,
+    directoryUrl: () => directoryUrl(settings, readRunFile(settings.data, "broker")?.url ?? null),
+    openLink: ({ user: name, token }) => openLink({ url, name, ca, password: () => token, log, random }),
+    hubTime: o.hubTime,
+    moment: () => momentNow(tz, o.clockState),
+    now: Date.now,
+    random,
+    every: everyInterval,
+    log,
+  });
+  onStop(() => opened.close());
+  health.mount(opened.routes);
+  health.showAlarms(() => [...o.witness.alarms(), ...opened.alarms()]);
 }
 
 /** A full disk does not keep the agent from reporting: that it could not be recorded is logged, no more. */

@@ -1,10 +1,10 @@
 import { LOCAL_ADMIN } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
+import type { Lockout } from "../../lib/runtime/lockout.ts";
+import type { Passwords } from "../../lib/runtime/passwords.ts";
 import { checkToken } from "../../lib/runtime/token.ts";
 import type { Authenticator, Credentials, Verdict } from "../admission.ts";
 import { isLoopback } from "../loopback.ts";
-import type { Lockout } from "./lockout.ts";
-import type { Passwords } from "./passwords.ts";
 import type { MachineRecord, ServiceRecord } from "./records.ts";
 import type { Register } from "./register.ts";
 import { fitsHash, isToken } from "./secrets.ts";

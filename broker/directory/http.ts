@@ -12,6 +12,7 @@ import {
   PasswordRequest,
   ServiceKeyRequest,
   SessionEndRequest,
+  type SessionOwner,
   SetupRequest,
   SignInRequest,
   SpeaksForRequest,
@@ -94,6 +95,14 @@ export function directoryRoutes(o: {
     }
     refuseForwarded(context);
     return context.json(await directory.signInLocal(request.localKey, request.app));
+  });
+
+  app.get("/directory/sessions/current", async (context) => {
+    const { principal, session } = await caller(context);
+    if (session === null) throw notAllowed("looking at one's own session", principal.name, "a session");
+    const { name: user, sub, profile } = principal;
+    const owner: z.infer<typeof SessionOwner> = { session, user, sub, profile };
+    return context.json(owner);
   });
 
   app.delete("/directory/sessions/current", async (context) => {

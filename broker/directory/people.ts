@@ -9,10 +9,10 @@ import {
 import { RastroError } from "../../lib/contracts/errors.ts";
 import type { EventDraft, EventType, Sealed } from "../../lib/contracts/events.ts";
 import type { PersonData } from "../../lib/contracts/privacy.ts";
+import type { Passwords } from "../../lib/runtime/passwords.ts";
 import { seal, unseal } from "../../lib/storage/people/sealing.ts";
 import type { Tx } from "../../lib/storage/store/store.ts";
 import type { By, Drafts } from "./drafts.ts";
-import type { Passwords } from "./passwords.ts";
 import type { PersonKeys } from "./person-keys.ts";
 import type { NameRecord, PersonRecord } from "./records.ts";
 import { type Register, unknownName } from "./register.ts";

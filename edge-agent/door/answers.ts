@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { type ErrorCode, type Problem, RastroError, toProblem } from "../../lib/contracts/errors.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 
-type Status = 400 | 401 | 403 | 404 | 409 | 413 | 422 | 500 | 503 | 507;
+type Status = 400 | 401 | 403 | 404 | 409 | 413 | 422 | 429 | 500 | 503 | 504 | 507;
 
 const STATUS_OF: Partial<Record<ErrorCode, Status>> = {
   malformed: 400,
@@ -10,8 +10,16 @@ const STATUS_OF: Partial<Record<ErrorCode, Status>> = {
   not_allowed: 403,
   unknown_entry: 404,
   id_conflict: 409,
+  version_conflict: 409,
+  entry_voided: 409,
   schema: 422,
+  justification_required: 422,
+  unknown_machine: 422,
+  unknown_lot: 422,
+  locked_out: 429,
   busy: 503,
+  not_reachable: 503,
+  timeout: 504,
 };
 
 /** Turns what a handler threw into a coded answer; a fault of the disk is told apart from a fault of the asker. */
@@ -50,7 +58,7 @@ export async function jsonBody(context: Context): Promise<unknown> {
     throw new RastroError(
       {
         code: "malformed",
-        message: "Reading the entries failed: the body is not JSON.",
+        message: "Reading the request failed: the body is not JSON.",
         expected: "a JSON object or array",
       },
       { cause },

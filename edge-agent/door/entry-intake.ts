@@ -20,6 +20,13 @@ export type IntakeOptions = {
   breathe: Breathe;
 };
 
+/** Who hands entries in, where it is not the machine itself. */
+export type HandedInBy = {
+  actor: EventDraft["actor"];
+  /** Called for each entry that is new, in the batch that saves it: what it throws undoes that. */
+  alongside: (tx: Tx, entry: { id: string; at: string; tz: string; fields: EntryRequest["fields"] }) => void;
+};
+
 export type Saved = { id: string; status: "saved" };
 
 export interface EntryIntake {
@@ -31,10 +38,11 @@ export interface EntryIntake {
    * thousand takes 80 ms, and the status must go out meanwhile. So a crash or a full disk can leave the first slices
    * saved; handing in again under the same ids saves the rest.
    *
+   * @param by - left out: the machine.
    * @throws RastroError `id_conflict` when an id was used before, or in this batch, with other content; nothing of the
    *   batch is saved then.
    */
-  save(requests: readonly EntryRequest[]): Promise<Saved[]>;
+  save(requests: readonly EntryRequest[], by?: HandedInBy): Promise<Saved[]>;
   /** @throws RastroError `unknown_entry`. */
   statusOf(id: string): Promise<Receipt | "waiting">;
   /** In the order of the ids; null for one that was not handed in here, or whose receipt was put away. */
@@ -53,18 +61,20 @@ type Entry = {
 };
 
 export function createEntryIntake(o: IntakeOptions): EntryIntake {
-  const stage = (tx: Tx, entry: Entry): Saved => {
+  const stage = (tx: Tx, entry: Entry, by: HandedInBy): Saved => {
     const known = seenIn(tx.get(seenKey(entry.id)));
     if (known === null) {
       tx.put(seenKey(entry.id), Buffer.from(JSON.stringify(entry.seen)));
-      o.outbox.stage(tx, creationDraft(o, entry));
+      o.outbox.stage(tx, creationDraft(o, entry, by.actor));
+      by.alongside(tx, { id: entry.id, at: entry.seen.at, tz: entry.seen.tz, fields: entry.fields });
     } else {
       requireSame(entry, known);
     }
     return { id: entry.id, status: "saved" };
   };
+  const machineItself: HandedInBy = { actor: { sub: o.machine, auth: "device" }, alongside: () => undefined };
   return {
-    save: async (requests) => {
+    save: async (requests, by = machineItself) => {
       const slices: Entry[][] = [];
       const ofBatch = new Map<string, Seen>();
       for (let from = 0; from < requests.length; from += SLICE) {
@@ -78,7 +88,8 @@ export function createEntryIntake(o: IntakeOptions): EntryIntake {
         slices.push(slice);
       }
       const saved: Saved[] = [];
-      for (const slice of slices) saved.push(...(await o.store.write((tx) => slice.map((entry) => stage(tx, entry)))));
+      for (const slice of slices)
+        saved.push(...(await o.store.write((tx) => slice.map((entry) => stage(tx, entry, by)))));
       return saved;
     },
     statusesOf: async (ids) => {
@@ -137,14 +148,18 @@ function entryOf({ now, tz, newId }: IntakeOptions, request: EntryRequest): Entr
   };
 }
 
-function creationDraft({ machine, clockState }: IntakeOptions, { id, fields, seen }: Entry): EventDraft {
+function creationDraft(
+  { clockState }: IntakeOptions,
+  { id, fields, seen }: Entry,
+  actor: EventDraft["actor"],
+): EventDraft {
   return {
     id,
     type: "entry.created",
     at: seen.at,
     tz: seen.tz,
     clock: clockState(),
-    actor: { sub: machine, auth: "device" },
+    actor,
     obj: { kind: "entry", key: id },
     reason: null,
     payload: { fields },

@@ -93,6 +93,15 @@ export const Session = z.object({
 });
 export type Session = z.infer<typeof Session>;
 
+/** `GET /directory/sessions/current`: whose session it is that asks. `sub` stands for the person in records. */
+export const SessionOwner = z.object({
+  session: Segment,
+  user: Segment,
+  sub: z.union([PersonId, Segment]),
+  profile: Profile,
+});
+export type SessionOwner = z.infer<typeof SessionOwner>;
+
 /** `GET /directory/open-sessions`: all for administrators, else one's own; `?user=<name>` only those of one person. */
 export const SessionRow = z.object({
   /** Null for connections that signed in to MQTT with the password itself, without a session. */

@@ -15,6 +15,7 @@ import {
   type ServiceKeyRequest,
   Session,
   type SessionEndRequest,
+  SessionOwner,
   SessionRow,
   SessionsEnded,
   type SetupRequest,
@@ -66,6 +67,9 @@ export function createDirectoryClient(o: { url: string; fetch?: typeof globalThi
     /** With the hub's local key, which is good on loopback only. */
     signInLocal: (localKey: string, app: string): Promise<Session> =>
       ask(Session, { method: "POST", path: "/directory/sessions", body: { localKey, app } }),
+    /** Whose session it is; `bad_credentials` once it has ended. */
+    sessionOwner: (bearer: Bearer): Promise<SessionOwner> =>
+      ask(SessionOwner, { method: "GET", path: "/directory/sessions/current", bearer }),
     signOut: (bearer: Bearer): Promise<void> => tell({ method: "DELETE", path: "/directory/sessions/current", bearer }),
     setup: (body: z.input<typeof SetupRequest>): Promise<void> =>
       tell({ method: "POST", path: "/directory/setup", body }),

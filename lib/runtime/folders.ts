@@ -72,6 +72,8 @@ export function foldersOf(data: string) {
     agentKey: (machine: string) => join(data, "agents", machine, "identity.key"),
     /** Whoever can read it may hand in entries at the agent's door; mode 0600. */
     doorKey: (machine: string) => join(data, "agents", machine, "door.key"),
+    /** By what people sign in at the station while the hub is out of reach; mode 0600. */
+    stationVerifiers: (machine: string) => join(data, "agents", machine, "station.json"),
     /** The fleet's command key as this agent was given it when it joined: the only one that it obeys. */
     agentPinnedFleetKey: (machine: string) => join(data, "agents", machine, "fleet-command.pub"),
     /** The plant's authority as this agent was given it when it joined: by it alone it knows the hub over TLS. */

@@ -56,6 +56,8 @@ export type Settings = {
   adminPassword: string | null;
   /** Id of this machine's own agent. */
   machine: string;
+  /** The station of this machine: its port on loopback, and how long after a sign-in at the hub one may sign in without it. */
+  station: { port: number; offlineMs: number };
   /** Stands for the id of this computer; null for the one that the system has. */
   hostId: string | null;
   /** How a plant has its books witnessed; `automatic` lets machines' agents in by their own offer. Time in ms. */
@@ -140,6 +142,8 @@ const Variables = z.object({
     .optional(),
   RASTRO_ADMIN_PASSWORD: Password.optional(),
   RASTRO_MACHINE: Segment.refine((id) => !RESERVED.includes(id), "a name that is not a service's own").optional(),
+  RASTRO_STATION_PORT: port(7070),
+  RASTRO_STATION_OFFLINE_DAYS: whole("days", 0, 365).default(7),
   RASTRO_WITNESS_ADMIT: z.enum(["offered", "by-hand"]).default("offered"),
   RASTRO_WITNESS_QUORUM: QuorumText.prefault("majority"),
   RASTRO_WITNESS_QUORUM_SECONDS: whole("seconds", 1, 86_400).default(60),
@@ -199,6 +203,10 @@ export function readSettings(environment: Environment): Settings {
     externalBroker: variables.RASTRO_BROKER_URL !== undefined,
     adminPassword: variables.RASTRO_ADMIN_PASSWORD ?? null,
     machine: variables.RASTRO_MACHINE ?? machineFromHost(hostname()),
+    station: {
+      port: variables.RASTRO_STATION_PORT,
+      offlineMs: variables.RASTRO_STATION_OFFLINE_DAYS * 24 * HOUR,
+    },
     hostId: variables.RASTRO_HOST_ID ?? null,
     witnesses: {
       automatic: variables.RASTRO_WITNESS_ADMIT === "offered",

@@ -4,7 +4,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt, { type MqttClient } from "mqtt";
 import { expect, it, onTestFinished } from "vitest";
-import { hashesAtOnce } from "../../broker/directory/passwords.ts";
+import { hashesAtOnce } from "../../lib/runtime/passwords.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { Store } from "../../lib/storage/store/store.ts";

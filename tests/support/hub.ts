@@ -5,7 +5,7 @@ import { type Directory, openDirectory } from "../../broker/directory/directory.
 import { BY_DIRECTORY } from "../../broker/directory/drafts.ts";
 import { directoryRoutes, type OnRefusedRequest } from "../../broker/directory/http.ts";
 import { type Erasures, erasuresInMemory } from "../../broker/directory/erasures.ts";
-import type { PasswordCost } from "../../broker/directory/passwords.ts";
+import type { PasswordCost } from "../../lib/runtime/passwords.ts";
 import type { NewPerson } from "../../broker/directory/people.ts";
 import type { SessionLimits } from "../../broker/directory/sessions.ts";
 import { followDirectory } from "../../broker/live-effect.ts";

@@ -60,6 +60,7 @@ export async function startPlant(
     RASTRO_MQTTS_PORT: String(await freePort()),
     RASTRO_HTTP_PORT: String(await freePort()),
     RASTRO_MACHINE: machine,
+    RASTRO_STATION_PORT: "0",
     RASTRO_TZ: "America/Sao_Paulo",
     RASTRO_ADMIN_PASSWORD: "a long enough password",
     ...more,

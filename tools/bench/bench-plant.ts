@@ -41,6 +41,7 @@ export function benchEnvironment(data: string, machine: string): NodeJS.ProcessE
     RASTRO_MACHINE: machine,
     RASTRO_WS_PORT: "0",
     RASTRO_MQTTS_PORT: "0",
+    RASTRO_STATION_PORT: "0",
     RASTRO_LOG_LEVEL: "warn",
   };
 }

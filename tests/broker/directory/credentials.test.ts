@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { describe, expect, it } from "vitest";
-import { hashesAtOnce } from "../../../broker/directory/passwords.ts";
+import { hashesAtOnce } from "../../../lib/runtime/passwords.ts";
 import type { Directory } from "../../../broker/directory/directory.ts";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import { SESSION_LIMITS } from "../../../broker/directory/sessions.ts";

@@ -36,6 +36,7 @@ export async function startPlantWithAgent(o: { pinned?: KeyPair; logs?: string }
     PATH: process.env["PATH"],
     RASTRO_DATA: data,
     RASTRO_MACHINE: MACHINE,
+    RASTRO_STATION_PORT: "0",
     RASTRO_BROKER_URL: hub.url,
     RASTRO_TZ: "America/Sao_Paulo",
   });

@@ -35,6 +35,7 @@ export async function startStack(env: Record<string, string>, [command, args] = 
       RASTRO_MQTTS_PORT: "0",
       RASTRO_HTTP_PORT: "0",
       RASTRO_MACHINE: "press-9",
+      RASTRO_STATION_PORT: "0",
       ...env,
     },
     stdio: ["ignore", "pipe", "pipe"],

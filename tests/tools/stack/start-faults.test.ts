@@ -29,6 +29,7 @@ async function start(settings: Record<string, string>) {
     RASTRO_WS_PORT: "0",
     RASTRO_MQTTS_PORT: "0",
     RASTRO_HTTP_PORT: "0",
+    RASTRO_STATION_PORT: "0",
     ...settings,
   };
   const child = spawn(process.execPath, [stack], { env, stdio: ["ignore", "pipe", "pipe"] });

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import argon2 from "argon2";
-import { RastroError } from "../../lib/contracts/errors.ts";
+import { RastroError } from "../contracts/errors.ts";
 
 /** Each hash holds a thread of the pool that the store needs as well: with more at once everything would wait. */
 const MOST_AT_ONCE = 2;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { createLockout } from "../../../broker/directory/lockout.ts";
+import { createLockout } from "../../../lib/runtime/lockout.ts";
 
 const HERE = "10.0.0.1";
 
