@@ -6,6 +6,8 @@ import { Base64, Count, Instant, PersonId, Segment, Uuid7 } from "./names.ts";
 
 /** The longest that a command may wait for its machine, ms: none runs hours late. */
 export const VALID_MAXIMUM_MS = 3_600_000;
+/** The longest that a command may wait for another person's approval, ms. */
+export const APPROVAL_MAXIMUM_MS = 3_600_000;
 /** The longest that an execution may take, ms. */
 export const TIMEOUT_MAXIMUM_MS = 600_000;
 /** What a signed command may have at most, bytes. */
@@ -62,19 +64,22 @@ export const SystemInfo = z.strictObject({
 });
 export type SystemInfo = z.infer<typeof SystemInfo>;
 
-type CommandSpec = { about: string; timeoutMs: number; args: z.ZodType; result: z.ZodType };
+/** `approvals`: how many other persons have to agree before it is signed. */
+type CommandSpec = { about: string; timeoutMs: number; approvals: 0 | 1; args: z.ZodType; result: z.ZodType };
 
 /** Every command there is: how long its execution may take unless told, what goes in, what comes out. */
 export const COMMANDS = {
   ping: {
     about: "asks the machine for its time and how far it is from the hub's",
     timeoutMs: 5000,
+    approvals: 0,
     args: z.strictObject({}),
     result: PingResult,
   },
   "system-info": {
     about: "asks for system, operating system, processor, memory, disks and network",
     timeoutMs: 30_000,
+    approvals: 0,
     args: z.strictObject({}),
     result: SystemInfo,
   },
@@ -90,7 +95,12 @@ export type ResultOf<N extends CommandName> = z.output<(typeof COMMANDS)[N]["res
 export const CommandArgs = z.record(text(64), z.json());
 
 /** Who asked for or agreed to a command, by what stands for the name in records. */
-const Issuer = z.strictObject({ sub: z.union([PersonId, Segment]), auth: ActorAuth, profile: Profile });
+export const Issuer = z.strictObject({ sub: z.union([PersonId, Segment]), auth: ActorAuth, profile: Profile });
+export type Issuer = z.infer<typeof Issuer>;
+
+/** Who agreed to a command, and when by the hub's clock. */
+export const Approval = z.strictObject({ by: Issuer, at: Instant });
+export type Approval = z.infer<typeof Approval>;
 
 /**
  * A command as the fleet signs it. `issuedAt` and `notAfter` are by the hub's clock; `notAfter` says until when the
@@ -107,8 +117,8 @@ export const Command = z.strictObject({
   notAfter: Instant,
   timeoutMs: z.int().min(1).max(TIMEOUT_MAXIMUM_MS),
   issuer: Issuer,
-  /** Who agreed to it; no command of the catalogue needs anybody to. */
-  approvals: z.array(z.strictObject({ by: Issuer, at: Instant })).max(8),
+  /** Who agreed to it: other persons than the issuer, as many as the catalogue asks for. */
+  approvals: z.array(Approval).max(8),
 });
 export type Command = z.infer<typeof Command>;
 
@@ -146,11 +156,13 @@ export const CommandResult = z.strictObject({
 export type CommandResult = z.infer<typeof CommandResult>;
 
 /**
- * Where a command is, in this order: `queued` waits for its machine, `sent` was handed to the hub, `acknowledged` is on
- * the machine's disk, `running` has told of progress; then one of the outcomes, or what the fleet concluded from
- * silence: `expired` was not acknowledged until its notAfter, `timed-out` brought no result in its time.
+ * Where a command is, in this order: `pending-approval` waits for another person and is not signed yet, `queued` waits for
+ * its machine, `sent` was handed to the hub, `acknowledged` is on the machine's disk, `running` has told of progress; then
+ * one of the outcomes, or what the fleet concluded: `expired` was not approved or not acknowledged in time, `timed-out`
+ * brought no result in its time, `cancelled` was called back before it was acknowledged.
  */
 export const CommandState = z.enum([
+  "pending-approval",
   "queued",
   "sent",
   "acknowledged",
@@ -158,10 +170,11 @@ export const CommandState = z.enum([
   ...Outcome.options,
   "expired",
   "timed-out",
+  "cancelled",
 ]);
 export type CommandState = z.infer<typeof CommandState>;
 
-const OPEN: readonly CommandState[] = ["queued", "sent", "acknowledged", "running"];
+const OPEN: readonly CommandState[] = ["pending-approval", "queued", "sent", "acknowledged", "running"];
 
 /** Whether something is still to come of a command in this state. */
 export function isOpen(state: CommandState): boolean {
@@ -184,9 +197,13 @@ export type CommandRow = z.infer<typeof CommandRow>;
 /** A command with all that is known of it. Times of `history` are by the hub's clock. */
 export const CommandView = CommandRow.extend({
   args: CommandArgs,
+  /** Until when the machine may take it up; of one that waits for approval, until when it may be approved. */
   notAfter: Instant,
   timeoutMs: Count,
-  history: z.array(z.object({ state: CommandState, at: Instant })),
+  /** `who` is the login of the person who brought the state about; null where no person did. */
+  history: z.array(z.object({ state: CommandState, at: Instant, who: z.string().nullable() })),
+  /** The rollout that it belongs to. */
+  rollout: Uuid7.nullable(),
   progress: z.object({ done: Count, of: Count }).nullable(),
   result: CommandResult.nullable(),
 });

@@ -16,6 +16,8 @@ export const ERROR_CODES = {
   no_checkpoint: "no checkpoint covers the record yet",
   unknown_export: "no export of this id can be fetched: never begun, left alone, or the service was started again",
   unknown_command: "no command of this name or id is known",
+  second_person: "it takes two persons who signed in by name, and this is not the second",
+  too_late: "the command is past the point where this can be done",
   unknown_session: "no such session is open, or it is somebody else's",
   no_rotation: "no rotation of the log's key is under way",
   unknown_name: "no person, machine or service of this name is registered",

@@ -16,10 +16,12 @@ import { pruneRegularly } from "../../lib/storage/prune-regularly.ts";
 import type { KeysOfPeople } from "../../lib/storage/people/sealed-reason.ts";
 import type { ServiceSelf } from "../../lib/storage/book/service-event.ts";
 import type { Store } from "../../lib/storage/store/store.ts";
+import { type ApprovalsOf, byCatalogue } from "./commands/issue-command.ts";
 import { startCommands } from "./commands/start-commands.ts";
 import { createMachineHandlers } from "./machine-rows.ts";
 import { watchPresence } from "./presence-watch.ts";
 import { openRegister, type Register } from "./register.ts";
+import { startRollouts } from "./rollouts/start-rollouts.ts";
 import { createSignsOfLife } from "./signs-of-life.ts";
 
 export type FleetOptions = {
@@ -31,6 +33,8 @@ export type FleetOptions = {
   self: ServiceSelf;
   /** Signs commands, with the key for that alone. */
   signCommand: (bytes: Uint8Array) => string;
+  /** How many others have to agree to a command; by the catalogue when left out. */
+  approvalsOf?: ApprovalsOf;
   newId: () => string;
   random: (bytes: number) => Buffer;
   after?: After;
@@ -89,6 +93,7 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     register,
     names: principals,
     sign: o.signCommand,
+    approvalsOf: o.approvalsOf ?? byCatalogue,
     newId,
     now,
     tz,
@@ -96,10 +101,21 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     onRefused,
     log,
   });
+  const rollouts = await startRollouts({
+    store,
+    outbox,
+    commands: commands.inside,
+    names: principals,
+    newId,
+    now,
+    tz,
+    after,
+    log,
+  });
   const { onPresence } = commands;
   await watchPresence({ link, principals, register, signs, now, after, onPresence, onRefused, log });
   const machines = createMachineHandlers({ machines: () => principals.all(), register, signs, now });
-  const handlers = { ...machines, ...commands.handlers, ...backupHandlers(backups, "fleet") };
+  const handlers = { ...machines, ...commands.handlers, ...rollouts.handlers, ...backupHandlers(backups, "fleet") };
   await serve({ link, service: "fleet", principals, handlers, onRefused, now, log });
 
   return {
@@ -111,6 +127,7 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     },
     async close() {
       stopPruning();
+      rollouts.close();
       commands.close();
       await refusals.close();
       await sender.stop();

@@ -26,6 +26,7 @@ const EXIT_OF_CODE: Partial<Record<ErrorCode, number>> = {
   not_allowed: EXIT.notAllowed,
   bad_credentials: EXIT.notAllowed,
   locked_out: EXIT.notAllowed,
+  second_person: EXIT.notAllowed,
 };
 
 /** The exit code for a problem; what is not listed means that the answer is no. */

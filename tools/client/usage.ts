@@ -27,3 +27,19 @@ export function typedInstant(option: string, text: string): string {
   if (!Number.isNaN(at.getTime())) return at.toISOString();
   throw usageError(option, JSON.stringify(text), "an instant with its zone, such as 2026-11-24T14:05:00-03:00");
 }
+
+/** JSON as typed for an option. @throws RastroError for what is none. */
+export function typedJson(option: string, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw usageError(option, JSON.stringify(text), "a JSON object");
+  }
+}
+
+/** Whole seconds as typed, in ms. @throws RastroError for anything else. */
+export function typedSeconds(option: string, text: string): number {
+  const seconds = typedCount(text);
+  if (typeof seconds === "number") return seconds * 1000;
+  throw usageError(option, JSON.stringify(text), "a whole number of seconds");
+}

@@ -1,19 +1,20 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type CommandView, isOpen } from "../../lib/contracts/commands.ts";
-import { RastroError } from "../../lib/contracts/errors.ts";
 import { Uuid7 } from "../../lib/contracts/names.ts";
-import { OPERATIONS, type RequestOf } from "../../lib/contracts/operations.ts";
+import { OPERATIONS } from "../../lib/contracts/operations.ts";
 import { parseValue } from "../../lib/contracts/parse.ts";
+import { orKnown } from "../client/ask-again.ts";
 import { EXIT, type Outcome } from "../client/outcome.ts";
 import { list, localTime, plain, table } from "../client/print.ts";
 import type { SignedInHub } from "../client/session.ts";
 import { startSpinner } from "../client/spinner.ts";
 import type { Terminal } from "../client/terminal.ts";
-import { typedCount, usageError } from "../client/usage.ts";
+import { typedCount } from "../client/usage.ts";
+import { type CommandOptions, typedCommandOptions } from "./command-options.ts";
 
-export type SendOptions = { args?: string; valid?: string; timeout?: string; id?: string; wait?: boolean; json?: true };
-export type ListOptions = { limit?: string; after?: string };
-type Request = RequestOf<"fleet", "command-send">;
+export type WaitOptions = { wait?: boolean };
+export type SendOptions = WaitOptions & CommandOptions & { id?: string };
+export type ListOptions = { pending?: true; limit?: string; after?: string };
 
 /** The fleet concludes from silence some seconds after a command's own times. */
 const MARGIN_MS = 15_000;
@@ -33,30 +34,38 @@ export async function runSend(
     id: options.id ?? v7(),
     machine,
     name,
-    ...(options.args === undefined ? {} : { args: typedJson("--args", options.args) }),
-    ...(options.valid === undefined ? {} : { validMs: typedSeconds("--valid", options.valid) }),
-    ...(options.timeout === undefined ? {} : { timeoutMs: typedSeconds("--timeout", options.timeout) }),
+    ...typedCommandOptions(options),
   };
   const request = parseValue(OPERATIONS.fleet["command-send"].request, given, "the command");
+  return sendOrApprove(terminal, options, (hub) => hub.call("fleet", "command-send", request));
+}
+
+export async function runApprove(terminal: Terminal, given: string, options: WaitOptions): Promise<Outcome> {
+  const id = parseValue(Uuid7, given, "the command's id");
+  return sendOrApprove(terminal, options, (hub) => hub.call("fleet", "command-approve", { id }));
+}
+
+async function sendOrApprove(
+  terminal: Terminal,
+  options: WaitOptions,
+  ask: (hub: SignedInHub) => Promise<CommandView>,
+): Promise<Outcome> {
   const { withHub } = await import("../client/session.ts");
   const wait = options.wait !== false;
   const view = await withHub(terminal.env, async (hub) => {
-    const sent = await hub.call("fleet", "command-send", request);
-    return wait ? follow(terminal, hub, request, sent) : sent;
+    const sent = await ask(hub);
+    return wait ? follow(terminal, hub, sent) : sent;
   });
   const done = view.state === "succeeded" || !wait;
   return { data: view, text: await viewText(view), exit: done ? EXIT.done : EXIT.no };
 }
 
 /** Asks again and again until the command has ended, or long enough after it should have. */
-async function follow(
-  terminal: Terminal,
-  hub: SignedInHub,
-  { id, machine, name }: Request,
-  sent: CommandView,
-): Promise<CommandView> {
+async function follow(terminal: Terminal, hub: SignedInHub, sent: CommandView): Promise<CommandView> {
+  const { id, machine, name } = sent;
+  if (sent.state === "pending-approval") terminal.stderr.write(`${waitsText(sent)}\n`);
   const spinner = startSpinner(terminal.stderr, `${name} on ${machine}`);
-  const until = Date.now() + Date.parse(sent.notAfter) - Date.parse(sent.issuedAt) + sent.timeoutMs + MARGIN_MS;
+  let until = Date.now() + spanOf(sent);
   try {
     let view = sent;
     for (
@@ -65,7 +74,10 @@ async function follow(
       ms = Math.min(ASK_MS.longest, ms * 1.5)
     ) {
       await pause(ms);
-      view = await hub.call("fleet", "command-show", { id }, { timeoutMs: ASK_TIMEOUT_MS }).catch(orAgain(view));
+      const next = await hub.call("fleet", "command-show", { id }, { timeoutMs: ASK_TIMEOUT_MS }).catch(orKnown(view));
+      // Its time begins anew with an approval.
+      if (next.issuedAt !== view.issuedAt) until = Date.now() + spanOf(next);
+      view = next;
     }
     return view;
   } finally {
@@ -73,17 +85,19 @@ async function follow(
   }
 }
 
-/** A fleet or hub that is being started anew does not end the waiting: the command goes on without whoever waits. */
-function orAgain(view: CommandView): (error: unknown) => CommandView {
-  return (error) => {
-    if (error instanceof RastroError && (error.code === "timeout" || error.code === "not_reachable")) return view;
-    throw error;
-  };
+/** Within so many ms of its issuing the fleet knows, or has concluded, what came of it. */
+function spanOf({ issuedAt, notAfter, timeoutMs }: CommandView): number {
+  return Date.parse(notAfter) - Date.parse(issuedAt) + timeoutMs + MARGIN_MS;
+}
+
+function waitsText({ id, notAfter }: CommandView): string {
+  return `It takes a second person. Until ${localTime(notAfter)} another one may type: rastro command approve ${id}`;
 }
 
 export async function runList(terminal: Terminal, machine: string | undefined, options: ListOptions): Promise<Outcome> {
   const given = {
     machine: machine ?? null,
+    pending: options.pending === true,
     after: options.after ?? null,
     ...(options.limit === undefined ? {} : { limit: typedCount(options.limit) }),
   };
@@ -91,8 +105,19 @@ export async function runList(terminal: Terminal, machine: string | undefined, o
   const { withHub } = await import("../client/session.ts");
   const page = await withHub(terminal.env, (hub) => hub.call("fleet", "command-list", request));
   const rows = page.commands.map((row) => [row.id, localTime(row.issuedAt), row.machine, row.name, row.state, row.who]);
-  const text = await table(["command", "issued", "machine", "name", "state", "who"], rows, "There is no command.");
+  const text = await table(
+    ["command", "issued", "machine", "name", "state", "who"],
+    rows,
+    options.pending === true ? "No command waits for a second person." : "There is no command.",
+  );
   return { data: page, text: page.next === null ? text : `${text}\nMore with: --after ${page.next}` };
+}
+
+export async function runCancel(terminal: Terminal, given: string): Promise<Outcome> {
+  const id = parseValue(Uuid7, given, "the command's id");
+  const { withHub } = await import("../client/session.ts");
+  const view = await withHub(terminal.env, (hub) => hub.call("fleet", "command-cancel", { id }));
+  return { data: view, text: await viewText(view) };
 }
 
 export async function runShow(terminal: Terminal, given: string): Promise<Outcome> {
@@ -109,13 +134,13 @@ async function viewText(view: CommandView): Promise<string> {
     ["what", `${view.name} on ${view.machine}`],
     ["state", view.progress === null ? view.state : `${view.state}, ${view.progress.done} of ${view.progress.of}`],
     ["issued", `${localTime(view.issuedAt)}${view.who === null ? "" : ` by ${view.who}`}`],
-    ["valid until", localTime(view.notAfter)],
+    [view.state === "pending-approval" ? "to be approved by" : "valid until", localTime(view.notAfter)],
     ...(error === null ? [] : [["why", `${error.code}: ${error.message}`] as [string, string]]),
   ]);
-  const begun = Date.parse(view.issuedAt);
+  const begun = Date.parse(view.history[0]?.at ?? view.issuedAt);
   const steps = await table(
-    ["step", "after"],
-    view.history.map(({ state, at }) => [state, `${Date.parse(at) - begun} ms`]),
+    ["step", "after", "by"],
+    view.history.map(({ state, at, who }) => [state, `${Date.parse(at) - begun} ms`, who]),
     "",
   );
   const data = view.result?.data ?? null;
@@ -124,18 +149,4 @@ async function viewText(view: CommandView): Promise<string> {
 
 function resultText(data: unknown): string {
   return JSON.stringify(data, null, 2).split("\n").map(plain).join("\n");
-}
-
-function typedJson(option: string, text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw usageError(option, JSON.stringify(text), "a JSON object");
-  }
-}
-
-function typedSeconds(option: string, text: string): number {
-  const seconds = typedCount(text);
-  if (typeof seconds === "number") return seconds * 1000;
-  throw usageError(option, JSON.stringify(text), "a whole number of seconds");
 }

@@ -12,6 +12,7 @@ import { addMachineCommands } from "./machine.ts";
 import { addPrivacyCommands } from "./privacy.ts";
 import { printProblem, runAction } from "./run.ts";
 import { addReplayCommand } from "./replay.ts";
+import { addRolloutCommands } from "./rollout.ts";
 import { addSessionCommands } from "./session.ts";
 import { addSignInCommands } from "./sign-in.ts";
 import { addStandbyCommands } from "./standby.ts";
@@ -75,6 +76,7 @@ function createProgram(act: Act, terminal: Terminal): Command {
   addTlsCommands(groups);
   addMachineCommands(groups);
   addCommandCommands(groups);
+  addRolloutCommands(groups);
   addEntryCommands(groups);
   addAuditCommands(groups);
   addVerifyCommand(groups);

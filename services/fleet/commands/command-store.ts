@@ -4,7 +4,14 @@ import type { Outbox } from "../../../lib/storage/outbox/outbox.ts";
 import type { Store, Tx } from "../../../lib/storage/store/store.ts";
 import { commandEvent } from "./command-events.ts";
 import { commandKeys, idOf, listRange, OPEN, RECORDS } from "./command-keys.ts";
-import { type CommandRecord, decodeRecord, encodeRecord, stepOf } from "./command-record.ts";
+import {
+  type CommandRecord,
+  decodeRecord,
+  type NewCommand,
+  encodeRecord,
+  type Step,
+  stepOf,
+} from "./command-record.ts";
 import { type Happening, stateAfter } from "./command-state.ts";
 
 /** How many commands may be open for one machine at once. */
@@ -18,12 +25,12 @@ export type CommandStore = {
   open(machine?: string): CommandRecord[];
   find(id: string): CommandRecord | undefined;
   /**
-   * Keeps a new command as queued; both it and the event for audit are on disk when it resolves. Null when the id is
-   * there already.
+   * Keeps a new command, as queued or, while nothing is signed, as waiting for approval; both it and the event for audit
+   * are on disk when it resolves. Null when the id is there already.
    *
    * @throws RastroError `busy` when too many are open for the machine.
    */
-  add(made: Pick<CommandRecord, "signed" | "command">): Promise<CommandRecord | null>;
+  add(made: NewCommand): Promise<CommandRecord | null>;
   /**
    * Moves a command on, in one write with the event for audit.
    *
@@ -66,6 +73,11 @@ export async function openCommandStore(o: {
     return record;
   }
 
+  function step(state: Step["state"], happening: Happening): Step {
+    const by = happening.kind === "approved" || happening.kind === "cancelled" ? happening.by : null;
+    return { state, at: now(), by };
+  }
+
   const list = (machine?: string) =>
     [...openOnes.values()].filter((record) => machine === undefined || record.command.machine === machine);
 
@@ -77,11 +89,13 @@ export async function openCommandStore(o: {
   return {
     open: list,
     find,
-    add: ({ signed, command }) =>
+    add: (made) =>
       store.write((tx) => {
+        const { signed, command } = made;
         if (tx.get(commandKeys.record(command.id)) !== undefined) return null;
         if (list(command.machine).length >= OPEN_MAXIMUM) throw tooMany(command.machine);
-        return put(tx, { signed, command, history: [{ state: "queued", at: now() }], result: null });
+        const state = signed === null ? "pending-approval" : "queued";
+        return put(tx, { ...made, history: [{ state, at: now(), by: command.issuer }], result: null });
       }),
     advance: (id, happening) =>
       store.write((tx) => {
@@ -90,8 +104,7 @@ export async function openCommandStore(o: {
         const before = decodeRecord(bytes);
         const state = stateAfter(stepOf(before).state, happening);
         if (state === null) return null;
-        const result = happening.kind === "result" ? happening.result : before.result;
-        return put(tx, { ...before, history: [...before.history, { state, at: now() }], result });
+        return put(tx, { ...changedBy(before, happening), history: [...before.history, step(state, happening)] });
       }),
     async list({ machine, limit, after }) {
       const ids: string[] = [];
@@ -115,6 +128,12 @@ export async function openCommandStore(o: {
       if (ended.length > 0) await remove(store, ended);
     },
   };
+}
+
+function changedBy(before: CommandRecord, happening: Happening): CommandRecord {
+  if (happening.kind === "approved") return { ...before, ...happening.made };
+  if (happening.kind === "result") return { ...before, result: happening.result };
+  return before;
 }
 
 async function readOpen(store: Store): Promise<Map<string, CommandRecord>> {

@@ -12,7 +12,7 @@ export type Deadlines = {
 };
 
 /**
- * Concludes from silence. A command that nobody was handed expires at its notAfter; one that was sent a little later,
+ * Concludes from silence. A command that nobody was handed expires at its notAfter, as one that waits for approval; one that was sent a little later,
  * since its acknowledgement may be on its way; one that was acknowledged times out after its timeout. Of what was sent
  * nothing is concluded while the fleet is cut off, nor until a grace after it came back: machines are asked first.
  */
@@ -55,7 +55,7 @@ export function createDeadlines(o: {
 export function dueAt(record: CommandRecord, connectedSince: number | null): number | null {
   const { state, at } = stepOf(record);
   const notAfter = Date.parse(record.command.notAfter);
-  if (state === "queued") return notAfter + 1;
+  if (state === "queued" || state === "pending-approval") return notAfter + 1;
   if (connectedSince === null) return null;
   const own = state === "sent" ? notAfter : ackAt(record, at) + record.command.timeoutMs;
   return Math.max(own, connectedSince) + GRACE_MS;

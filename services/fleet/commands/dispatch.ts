@@ -1,3 +1,4 @@
+import { isOpen } from "../../../lib/contracts/commands.ts";
 import { toProblem } from "../../../lib/contracts/errors.ts";
 import { topics } from "../../../lib/contracts/topics.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
@@ -20,7 +21,7 @@ export type Dispatch = {
 export function createDispatch(o: {
   link: Pick<Link, "connected" | "connection" | "publish">;
   register: Pick<Register, "presence" | "online">;
-  commands: Pick<CommandStore, "open" | "advance">;
+  commands: Pick<CommandStore, "open" | "find" | "advance">;
   now: () => number;
   log: Logger;
 }): Dispatch {
@@ -30,19 +31,24 @@ export function createDispatch(o: {
     const presence = o.register.presence(machine);
     if (presence?.online !== true || !o.link.connected) return;
     const over = `${o.link.connection}/${presence.connection}`;
-    const due = o.commands.open(machine).filter((record) => sentOver.get(record.command.id) !== over);
+    const signed = o.commands.open(machine).filter((record) => record.signed !== null);
+    const due = signed.filter((record) => sentOver.get(record.command.id) !== over);
     for (const record of due) sentOver.set(record.command.id, over);
-    for (const record of due) await send(record);
+    for (const record of due) if (await isToBeSent(record.command.id)) await send(record);
   }
 
-  async function send(record: CommandRecord): Promise<void> {
-    const { command, signed } = record;
+  /** Asked of each anew: while others were sent it may have ended or been called back. */
+  async function isToBeSent(id: string): Promise<boolean> {
+    const record = o.commands.find(id);
+    if (record === undefined || !isOpen(stepOf(record).state)) return false;
+    if (stepOf(record).state !== "queued") return true;
+    if (Date.parse(record.command.notAfter) < o.now()) return false;
+    // Before the publish, so that an acknowledgement cannot overtake it.
+    return (await o.commands.advance(id, { kind: "sent" })) !== null;
+  }
+
+  async function send({ command, signed }: CommandRecord): Promise<void> {
     const { id, machine, name } = command;
-    if (stepOf(record).state === "queued") {
-      if (Date.parse(command.notAfter) < o.now()) return;
-      // Before the publish, so that an acknowledgement cannot overtake it.
-      await o.commands.advance(id, { kind: "sent" });
-    }
     try {
       await o.link.publish(topics.command(machine, name), JSON.stringify(signed), { qos: 1, retain: false });
     } catch (error) {

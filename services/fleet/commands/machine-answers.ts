@@ -34,7 +34,9 @@ export async function takeAnswer(
   if (at === null) throw refused("unknown_command", topic, "its topic is none of a command");
   if (payload.length > ANSWER_MAXIMUM_BYTES) throw refused("too_large", topic, `it has ${payload.length} bytes`);
   const said = read(at.kind, payload, topic);
-  const command = o.commands.find(said.id)?.command;
+  const record = o.commands.find(said.id);
+  // What was never signed no machine can have.
+  const command = record?.signed ? record.command : undefined;
   if (command === undefined || command.machine !== at.machine || command.name !== at.name) {
     throw refused("unknown_command", topic, `no command ${said.id} of this name was issued for this machine`);
   }

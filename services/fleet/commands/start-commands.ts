@@ -10,12 +10,13 @@ import type { Outbox } from "../../../lib/storage/outbox/outbox.ts";
 import type { Store } from "../../../lib/storage/store/store.ts";
 import type { Register } from "../register.ts";
 import { type CommandHandlers, createCommandHandlers } from "./command-handlers.ts";
-import { type Progress, stepOf } from "./command-record.ts";
+import { type CommandRecord, type Progress, stepOf } from "./command-record.ts";
 import { type CommandStore, openCommandStore } from "./command-store.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
 import { createDispatch } from "./dispatch.ts";
-import { issueCommand } from "./issue-command.ts";
+import { type ApprovalsOf, createIssuing, type Issuing } from "./issue-command.ts";
 import { takeAnswer } from "./machine-answers.ts";
+import { createSubmit, type Submit } from "./submit-command.ts";
 
 /** How long a command that ended is kept to be shown; the audit book keeps what happened for good. */
 const KEPT_MS = 30 * 24 * 3_600_000;
@@ -29,6 +30,7 @@ export type CommandOptions = {
   names: Pick<Principals, "byName" | "bySub">;
   /** Signs with the command key. */
   sign: (bytes: Uint8Array) => string;
+  approvalsOf: ApprovalsOf;
   newId: () => string;
   now: () => number;
   tz: string;
@@ -37,8 +39,18 @@ export type CommandOptions = {
   log: Logger;
 };
 
+/** As much as what sends commands of its own takes. */
+export type CommandsInside = {
+  commands: Pick<CommandStore, "find" | "advance">;
+  issuing: Issuing;
+  submit: Submit;
+  /** Called with the id of a rollout whenever a command of it has ended, on disk. */
+  onEnded(listener: (rollout: string) => void): void;
+};
+
 export type Commands = {
   handlers: CommandHandlers;
+  inside: CommandsInside;
   /** To be told when a machine's presence is on disk: it may have come, or come again. */
   onPresence(machine: string): void;
   close(): void;
@@ -56,7 +68,11 @@ export async function startCommands(o: CommandOptions): Promise<Commands> {
     now,
     after: o.after,
   });
-  const commands = followed(opened, deadlines, progress);
+  const onEnded: ((rollout: string) => void)[] = [];
+  const commands = followed(opened, deadlines, (ended) => {
+    progress.delete(ended.command.id);
+    if (ended.rollout !== null) for (const listener of onEnded) listener(ended.rollout);
+  });
   const dispatch = createDispatch({ link, register: o.register, commands, now, log });
 
   function attempt(what: string, work: Promise<unknown>): void {
@@ -89,13 +105,20 @@ export async function startCommands(o: CommandOptions): Promise<Commands> {
   });
   const stopPruning = repeatedly(PRUNE_EVERY_MS, () => attempt("putting commands away", commands.prune(KEPT_MS)));
 
+  const issuing = createIssuing({ sign: o.sign, now, approvalsOf: o.approvalsOf });
+  const onQueued = (machine: string) => attempt("sending a command", dispatch.toMachine(machine));
+  const submit = createSubmit({ commands, byName: o.names.byName, onQueued });
+
   return {
+    inside: { commands, issuing, submit, onEnded: (listener) => void onEnded.push(listener) },
     handlers: createCommandHandlers({
       commands,
-      issue: (asked, issuer) => issueCommand({ asked, issuer, now: now(), sign: o.sign }),
-      onQueued: (machine) => attempt("sending a command", dispatch.toMachine(machine)),
+      issuing,
+      submit,
+      onQueued,
       progressOf: (id) => progress.get(id) ?? null,
       names: o.names,
+      now,
     }),
     onPresence: (machine) => attempt("sending commands", dispatch.toMachine(machine)),
     close() {
@@ -106,7 +129,7 @@ export async function startCommands(o: CommandOptions): Promise<Commands> {
 }
 
 /** The store, with deadlines that follow whatever changes in it. */
-function followed(commands: CommandStore, deadlines: Deadlines, progress: Map<string, Progress>): CommandStore {
+function followed(commands: CommandStore, deadlines: Deadlines, onEnded: (ended: CommandRecord) => void): CommandStore {
   return {
     ...commands,
     async add(made) {
@@ -121,7 +144,7 @@ function followed(commands: CommandStore, deadlines: Deadlines, progress: Map<st
         deadlines.follow(changed);
       } else {
         deadlines.end(id);
-        progress.delete(id);
+        onEnded(changed);
       }
       return changed;
     },

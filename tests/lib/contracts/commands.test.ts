@@ -79,7 +79,13 @@ describe("a result", () => {
   });
 
   it("ends a command, as do the fleet's own conclusions", () => {
-    expect(CommandState.options.filter(isOpen)).toEqual(["queued", "sent", "acknowledged", "running"]);
+    expect(CommandState.options.filter(isOpen)).toEqual([
+      "pending-approval",
+      "queued",
+      "sent",
+      "acknowledged",
+      "running",
+    ]);
   });
 });
 
@@ -111,7 +117,9 @@ describe("topics of commands", () => {
 
 describe("who may ask for commands", () => {
   it("those who change things send, those who read look", () => {
-    expect(findOperation("fleet", "command-send")?.profiles).toEqual(["supervisor", "coordinator", "administrator"]);
+    for (const operation of ["command-send", "command-approve", "command-cancel"]) {
+      expect(findOperation("fleet", operation)?.profiles).toEqual(["supervisor", "coordinator", "administrator"]);
+    }
     for (const operation of ["command-show", "command-list"]) {
       expect(findOperation("fleet", operation)?.profiles).toEqual(findOperation("fleet", "machine-list")?.profiles);
     }
@@ -120,7 +128,13 @@ describe("who may ask for commands", () => {
   it("only what is in the catalogue, and for an hour at most", () => {
     const request = findOperation("fleet", "command-send")?.request;
     const asked = { id: command().id, machine: "ipc-07", name: "ping" };
-    expect(request?.parse(asked)).toEqual({ ...asked, args: {}, validMs: 60_000, timeoutMs: null });
+    expect(request?.parse(asked)).toEqual({
+      ...asked,
+      args: {},
+      validMs: 60_000,
+      approvalMs: 900_000,
+      timeoutMs: null,
+    });
     for (const change of [{ name: "reboot" }, { name: "constructor" }, { validMs: 3_600_001 }, { shell: "rm" }]) {
       expect(request?.safeParse({ ...asked, ...change }).success, JSON.stringify(change)).toBe(false);
     }

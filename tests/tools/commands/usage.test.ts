@@ -69,6 +69,14 @@ describe("wrong usage exits with 2 and says in one sentence what is expected", (
     [["command", "send", "ipc-07", "ping", "--valid", "86400"], "validMs is 86400000"],
     [["command", "send", "ipc-07"], "missing required argument 'name'"],
     [["command", "show", "12"], "expected: a lower-case UUID version 7."],
+    [["command", "approve", "12"], "expected: a lower-case UUID version 7."],
+    [["command", "cancel"], "missing required argument 'id'"],
+    [["rollout", "begin", "ping"], "--all is used with 0 machines; expected: either --all or ids of machines."],
+    [["rollout", "begin", "ping", "ipc-07", "--all"], "expected: either --all or ids of machines."],
+    [["rollout", "begin", "ping", "ipc-07", "ipc-07"], "expected: each machine once."],
+    [["rollout", "begin", "ping", "--all", "--wave", "0"], "waveSize is 0"],
+    [["rollout", "begin", "reboot-everything", "--all"], 'name is "reboot-everything"'],
+    [["rollout", "show", "12"], "expected: a lower-case UUID version 7."],
   ])("%j", async (args, sentence) => {
     const { stdout, stderr, exit } = await rastro(args, env);
     expect(stderr).toContain(sentence);

@@ -1,23 +1,31 @@
 import { describe, expect, it } from "vitest";
-import { type CommandResult, CommandState, isOpen, Outcome } from "../../../../lib/contracts/commands.ts";
+import { type CommandResult, CommandState, isOpen, type Issuer, Outcome } from "../../../../lib/contracts/commands.ts";
 import { type Happening, stateAfter } from "../../../../services/fleet/commands/command-state.ts";
-import { command } from "../../../support/commands.ts";
+import { createKey } from "../../../../lib/runtime/keys.ts";
+import { command, signedBy } from "../../../support/commands.ts";
 
 const result = (status: CommandResult["status"]): Happening => ({
   kind: "result",
   result: { v: 1, id: command().id, at: command().issuedAt, status, data: null, error: null },
 });
 const SILENCE: Happening = { kind: "silence" };
-const EVERYTHING: Happening[] = [
-  { kind: "sent" },
-  { kind: "ack" },
-  { kind: "progress" },
-  SILENCE,
-  ...Outcome.options.map(result),
-];
+const BY: Issuer = command().issuer;
+const APPROVED: Happening = {
+  kind: "approved",
+  by: BY,
+  made: { command: command(), signed: signedBy(createKey(), command()) },
+};
+const CANCELLED: Happening = { kind: "cancelled", by: BY };
+const WORDS: Happening[] = [{ kind: "ack" }, { kind: "progress" }, ...Outcome.options.map(result)];
+const EVERYTHING: Happening[] = [APPROVED, CANCELLED, { kind: "sent" }, SILENCE, ...WORDS];
 
 describe("the state that follows", () => {
   it.each([
+    ["pending-approval", APPROVED, "queued"],
+    ["pending-approval", SILENCE, "expired"],
+    ["pending-approval", CANCELLED, "cancelled"],
+    ["queued", CANCELLED, "cancelled"],
+    ["sent", CANCELLED, "cancelled"],
     ["queued", { kind: "sent" }, "sent"],
     ["sent", { kind: "ack" }, "acknowledged"],
     ["acknowledged", { kind: "progress" }, "running"],
@@ -33,9 +41,21 @@ describe("the state that follows", () => {
   });
 
   it("is the machine's outcome, from any open state", () => {
-    for (const before of CommandState.options.filter(isOpen)) {
+    for (const before of ["queued", "sent", "acknowledged", "running"] as const) {
       for (const status of Outcome.options) expect(stateAfter(before, result(status))).toBe(status);
     }
+  });
+
+  it("of what waits for approval is nothing that a machine says, or that was sent", () => {
+    for (const word of [{ kind: "sent" } as const, ...WORDS]) expect(stateAfter("pending-approval", word)).toBeNull();
+  });
+
+  it("is never cancelled once the machine has it, and approved only while it waits for that", () => {
+    for (const before of CommandState.options) {
+      if (["pending-approval", "queued", "sent"].includes(before)) continue;
+      expect(stateAfter(before, CANCELLED), before).toBeNull();
+    }
+    for (const before of CommandState.options.slice(1)) expect(stateAfter(before, APPROVED), before).toBeNull();
   });
 
   it("never goes back", () => {
@@ -54,7 +74,7 @@ describe("the state that follows", () => {
   });
 
   it("gives way to the machine's late word where the fleet had only concluded", () => {
-    for (const concluded of ["expired", "timed-out"] as const) {
+    for (const concluded of ["expired", "timed-out", "cancelled"] as const) {
       expect(stateAfter(concluded, result("succeeded"))).toBe("succeeded");
       expect(stateAfter(concluded, result("unknown-outcome"))).toBe("unknown-outcome");
       expect(stateAfter(concluded, result("rejected"))).toBeNull();

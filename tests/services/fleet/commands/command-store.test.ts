@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { v7 } from "uuid";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { CommandResult } from "../../../../lib/contracts/commands.ts";
+import type { CommandResult, Issuer } from "../../../../lib/contracts/commands.ts";
 import { createKey } from "../../../../lib/runtime/keys.ts";
 import { Outbox } from "../../../../lib/storage/outbox/outbox.ts";
 import { Store } from "../../../../lib/storage/store/store.ts";
@@ -14,10 +14,14 @@ import { NOW } from "../samples.ts";
 
 const DAY = 86_400_000;
 const key = createKey();
+const WAITS = { validMs: 60_000, approvalMs: 900_000 };
 const issued = (change = {}) => {
   const made = command(change, NOW);
-  return { command: made, signed: signedBy(key, made) };
+  return { command: made, signed: signedBy(key, made), waits: WAITS, rollout: null };
 };
+const MARIA: Issuer = { sub: `p-${"a".repeat(32)}`, auth: "session", profile: "coordinator" };
+/** One that waits for a second person. */
+const proposed = (change = {}) => ({ ...issued(change), signed: null });
 const resultOf = (id: string, status: CommandResult["status"] = "succeeded"): CommandResult => ({
   v: 1,
   id,
@@ -76,6 +80,35 @@ describe("commands on disk", () => {
       "running",
       "succeeded",
     ]);
+  });
+
+  it("that take two persons tell audit who asked, who agreed and who called back, with the state before and after", async () => {
+    const { commands, told } = await inMemory();
+    const [agreed, refused] = [proposed(), proposed()];
+    for (const made of [agreed, refused]) await commands.add(made);
+    const made = { command: agreed.command, signed: signedBy(key, agreed.command) };
+    await commands.advance(agreed.command.id, { kind: "approved", by: MARIA, made });
+    await commands.advance(refused.command.id, { kind: "cancelled", by: MARIA });
+    await commands.advance(agreed.command.id, { kind: "cancelled", by: null });
+    expect(told.map(({ type, actor, payload }) => [type, actor.sub, payload["before"], payload["after"]])).toEqual([
+      ["command.proposed", "local-admin", null, "pending-approval"],
+      ["command.proposed", "local-admin", null, "pending-approval"],
+      ["command.approved", MARIA.sub, "pending-approval", "queued"],
+      ["command.cancelled", MARIA.sub, "pending-approval", "cancelled"],
+      ["command.cancelled", "fleet", "queued", "cancelled"],
+    ]);
+  });
+
+  it("wait for a second person over a restart, unsigned", async () => {
+    const folder = await temporaryFolder();
+    const first = await Store.openFolder(folder);
+    const waiting = proposed();
+    await (await open(first)).commands.add(waiting);
+    await first.close();
+    const second = await Store.openFolder(folder);
+    const { commands } = await open(second);
+    expect(commands.open()).toMatchObject([waiting]);
+    await second.close();
   });
 
   it("write nothing for what is repeated or unknown", async () => {

@@ -65,6 +65,8 @@ describe("commands on a hub", () => {
       ...parts,
       self: { ...parts.self, now },
       signCommand: (bytes) => sign(COMMAND_KEY.privateKey, bytes),
+      // As if system-info were dangerous.
+      approvalsOf: (name) => (name === "system-info" ? 1 : 0),
       after: (_ms, task) => {
         timers.add(task);
         return () => timers.delete(task);
@@ -78,7 +80,8 @@ describe("commands on a hub", () => {
   /** Lets so much time pass for the fleet, and with it whatever was to happen meanwhile. */
   function pass(ms: number) {
     clock.ahead += ms;
-    for (const task of timers) {
+    const due = [...timers];
+    for (const task of due) {
       timers.delete(task);
       task();
     }
@@ -101,6 +104,7 @@ describe("commands on a hub", () => {
         qos: 1,
       },
     );
+  const propose = (change = {}) => send({ name: "system-info", ...change });
   const PONG = { status: "succeeded", data: { time: "2026-11-24T12:00:00.000Z", offsetMs: 0 }, error: null };
   const untilState = (id: string, state: string) =>
     vi.waitFor(async () => expect((await sue.call("fleet", "command-show", { id })).state).toBe(state));
@@ -274,5 +278,115 @@ describe("commands on a hub", () => {
     ]);
     const own = await sue.call("fleet", "command-list", { machine: "press-02" });
     expect(own.commands.map(({ id }) => id)).toEqual([second.id]);
+  });
+
+  describe("that takes two persons", () => {
+    let sam: typeof sue;
+    beforeEach(async () => {
+      await hub.addPerson("sam", "coordinator");
+      sam = await joinAsPerson(hub, "sam", now);
+      await birth();
+    });
+
+    it("is neither signed nor sent before the second agrees, and names both under the fleet's signature", async () => {
+      const { id, state } = await propose();
+      expect(state).toBe("pending-approval");
+      const { commands } = await sam.call("fleet", "command-list", { pending: true });
+      expect(commands.map((row) => [row.id, row.who])).toEqual([[id, "sue"]]);
+      const ping = await send();
+      await came.until((all) => all.length === 1);
+      expect(came.value[0]?.command.id).toBe(ping.id);
+
+      clock.ahead += 600_000;
+      const approved = await sam.call("fleet", "command-approve", { id });
+      expect(approved.history.map((step) => [step.state, step.who]).slice(0, 2)).toEqual([
+        ["pending-approval", "sue"],
+        ["queued", "sam"],
+      ]);
+      const [, sent] = await came.until((all) => all.length === 2);
+      expect(verifySignature(COMMAND_KEY.publicRaw, Buffer.from(sent?.signed.body ?? ""), sent?.signed.sig ?? "")).toBe(
+        true,
+      );
+      const { issuer, approvals, issuedAt, notAfter } = sent?.command ?? ({} as Command);
+      expect([issuer, ...approvals.map(({ by }) => by)].map(({ profile }) => profile)).toEqual([
+        "supervisor",
+        "coordinator",
+      ]);
+      expect(approvals.map(({ at }) => at)).toEqual([issuedAt]);
+      expect(Date.parse(notAfter) - Date.parse(issuedAt)).toBe(60_000);
+    });
+
+    it("is not approved by who asked, nor by the hub's local key, nor by an operator; nobody asks with the key", async () => {
+      const { id } = await propose();
+      const local = await joinAsPerson(hub, "local-admin", now);
+      const oto = await joinAsPerson(hub, "oto", now);
+      const approve = (who: typeof sue) => who.call("fleet", "command-approve", { id });
+      await expect(approve(sue)).rejects.toMatchObject({ code: "second_person" });
+      await expect(approve(local)).rejects.toMatchObject({ code: "second_person" });
+      await expect(approve(oto)).rejects.toMatchObject({ code: "not_allowed" });
+      const asked = { id: v7(), machine: "press-01", name: "system-info" } as const;
+      await expect(local.call("fleet", "command-send", asked)).rejects.toMatchObject({ code: "second_person" });
+      await untilState(id, "pending-approval");
+    });
+
+    it("is approved once, however often the second person asks; expired or refused it is not any more", async () => {
+      const approve = (id: string) => sam.call("fleet", "command-approve", { id });
+      const [agreed, late, refused] = [await propose(), await propose({ approvalMs: 1000 }), await propose()];
+      await approve(agreed.id);
+      await approve(agreed.id);
+      await came.until((all) => all.length === 1);
+      await sam.call("fleet", "command-cancel", { id: refused.id });
+      pass(1500);
+      await untilState(late.id, "expired");
+      for (const { id } of [late, refused]) await expect(approve(id)).rejects.toMatchObject({ code: "too_late" });
+      await expect(approve(v7())).rejects.toMatchObject({ code: "unknown_command" });
+      const marker = await send();
+      await came.until((all) => all.some(({ command }) => command.id === marker.id));
+      expect(came.value.map(({ command }) => command.id)).toEqual([agreed.id, marker.id]);
+    });
+
+    it("waits on over a restart of the fleet, unsigned, and no machine can end it", async () => {
+      const { id } = await propose();
+      await end();
+      await begin();
+      await press.publish(
+        topics.commandAnswer("press-01", "system-info", "result"),
+        JSON.stringify({ v: 1, id, at: new Date().toISOString(), status: "succeeded", data: null, error: null }),
+        { qos: 1 },
+      );
+      await birth("c-2");
+      const again = await propose({ id });
+      expect(again.state).toBe("pending-approval");
+      await sam.call("fleet", "command-approve", { id });
+      await came.until((all) => all.some(({ command }) => command.id === id));
+    });
+  });
+
+  it("is called back while it is queued, and never sent", async () => {
+    const { id } = await send();
+    const cancelled = await sue.call("fleet", "command-cancel", { id });
+    expect(cancelled).toMatchObject({ state: "cancelled", history: [{ who: "sue" }, { who: "sue" }] });
+    await sue.call("fleet", "command-cancel", { id });
+    const marker = await send();
+    await birth();
+    await came.until((all) => all.some(({ command }) => command.id === marker.id));
+    expect(came.value.map(({ command }) => command.id)).toEqual([marker.id]);
+  });
+
+  it("is called back when it was sent, gives way to the machine's word, and not once the machine has it", async () => {
+    await birth();
+    const [silent, begun] = [await send(), await send()];
+    await came.until((all) => all.length === 2);
+    await sue.call("fleet", "command-cancel", { id: silent.id });
+    await birth("c-2");
+    await came.until((all) => all.length === 3);
+    expect(came.value[2]?.command.id).toBe(begun.id);
+    await answer("result", silent.id, PONG);
+    await untilState(silent.id, "succeeded");
+    await answer("ack", begun.id);
+    await untilState(begun.id, "acknowledged");
+    await expect(sue.call("fleet", "command-cancel", { id: begun.id })).rejects.toMatchObject({ code: "too_late" });
+    const oto = await joinAsPerson(hub, "oto", now);
+    await expect(oto.call("fleet", "command-cancel", { id: begun.id })).rejects.toMatchObject({ code: "not_allowed" });
   });
 });

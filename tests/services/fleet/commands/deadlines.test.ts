@@ -11,14 +11,19 @@ const MINUTE = 60_000;
 
 function record(...history: [CommandState, number][]): CommandRecord {
   const made = command({ timeoutMs: 2000 }, 0);
-  const steps = history.map(([state, at]) => ({ state, at: new Date(at).toISOString() }));
-  return { command: made, signed: signedBy(key, made), history: steps, result: null };
+  const steps = history.map(([state, at]) => ({ state, at: new Date(at).toISOString(), by: null }));
+  const waits = { validMs: MINUTE, approvalMs: MINUTE };
+  return { command: made, signed: signedBy(key, made), waits, rollout: null, history: steps, result: null };
 }
 
 describe("when silence means something", () => {
   it("of a queued command: as soon as nobody may take it up any more, connected or not", () => {
     expect(dueAt(record(["queued", 0]), null)).toBe(MINUTE + 1);
     expect(dueAt(record(["queued", 0]), 30)).toBe(MINUTE + 1);
+  });
+
+  it("of one that waits for approval: as soon as nobody may agree to it any more", () => {
+    expect(dueAt(record(["pending-approval", 0]), null)).toBe(MINUTE + 1);
   });
 
   it("of a sent one: a little later, its acknowledgement may be on its way", () => {
@@ -64,8 +69,8 @@ describe("deadlines", () => {
 
   it("follow the command from state to state, and end with it", () => {
     const { timing, silent, deadlines } = setUp();
-    const { command: made, signed, result } = record();
-    const at = (...history: [CommandState, number][]) => ({ ...record(...history), command: made, signed, result });
+    const { command: made, signed } = record();
+    const at = (...history: [CommandState, number][]) => ({ ...record(...history), command: made, signed });
     deadlines.follow(at(["queued", 0]));
     deadlines.follow(at(["queued", 0], ["sent", 0]));
     deadlines.follow(at(["acknowledged", 1000]));
