@@ -13,6 +13,7 @@ import { after } from "../lib/messaging/timing.ts";
 import { brokerAuthority } from "../lib/runtime/broker-authority.ts";
 import { createDirectoryClient } from "../lib/runtime/directory-client.ts";
 import { type KeyPair, loadOrCreateKey } from "../lib/runtime/keys.ts";
+import { openPasswords } from "../lib/runtime/passwords.ts";
 import { readPlant } from "../lib/runtime/plant.ts";
 import { type ProcessContext, runProcess } from "../lib/runtime/process.ts";
 import { readRunFile } from "../lib/runtime/run-files.ts";
@@ -286,6 +287,7 @@ async function openStation(
     hubInReach: () => o.hub.connected,
     directoryUrl: () => directoryUrl(settings, readRunFile(settings.data, "broker")?.url ?? null),
     openLink: ({ user: name, token }) => openLink({ url, name, ca, password: () => token, log, random }),
+    openPasswords: () => openPasswords({ random }),
     hubTime: o.hubTime,
     moment: () => momentNow(tz, o.clockState),
     now: Date.now,

@@ -10,6 +10,7 @@ const NONE: Choices = { lots: [], orders: [], products: [], operations: [], defe
 
 /** What people may pick from: kept on disk beside the entries, so that it is there without the hub and after a start. */
 export interface KeptChoices {
+  /** While the store cannot be read (a full disk closes it) the last that were known. */
   now(): Choices;
   /** Puts what entries name first, as part of another write. @param oldestFirst - of the entries. */
   note(tx: Tx, oldestFirst: readonly EntryFields[]): void;
@@ -24,8 +25,15 @@ export function openChoices(store: Pick<Store, "getNow">): KeptChoices {
       return NONE;
     }
   };
+  let known = NONE;
   return {
-    now: () => read(store.getNow(KEY)),
+    now: () => {
+      try {
+        return (known = read(store.getNow(KEY)));
+      } catch {
+        return known;
+      }
+    },
     note(tx, oldestFirst) {
       const before = tx.get(KEY);
       const after = Buffer.from(JSON.stringify(oldestFirst.reduce(withEntry, read(before))));

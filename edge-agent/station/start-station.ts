@@ -5,7 +5,7 @@ import type { Link } from "../../lib/messaging/link.ts";
 import { createDirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { createLockout } from "../../lib/runtime/lockout.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
-import { openPasswords, type Passwords } from "../../lib/runtime/passwords.ts";
+import type { Passwords } from "../../lib/runtime/passwords.ts";
 import { isLoopback } from "../../lib/runtime/settings.ts";
 import type { Outbox } from "../../lib/storage/outbox/outbox.ts";
 import type { Store } from "../../lib/storage/store/store.ts";
@@ -51,6 +51,8 @@ export type StationOptions = {
   directoryUrl: () => string;
   /** Opens a link in the name of somebody's session at the hub. */
   openLink: (session: Session) => Link;
+  /** Called at the first sign-in. */
+  openPasswords: () => Passwords;
   hubTime: Pick<HubTime, "offsetMs">;
   moment: () => Moment;
   now: () => number;
@@ -66,7 +68,7 @@ export async function startStation(o: StationOptions): Promise<Station> {
   const { machine, app, tz, now, random, log, store } = o;
   const { record, recorded } = recorder(o);
   const acts = createActs({ machine, app, record, moment: o.moment, now });
-  const passwords = lazily(() => openPasswords({ random }));
+  const passwords = lazily(o.openPasswords);
   const verifiers = await openVerifiers({ file: o.verifiersFile, keepMs: o.offlineMs, passwords, now, log });
   const atHub = createAtHub({
     open: o.openLink,

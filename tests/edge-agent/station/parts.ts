@@ -6,12 +6,16 @@ import { onTestFinished } from "vitest";
 import { v7 } from "uuid";
 import { breathe } from "../../../edge-agent/breathe.ts";
 import { createEntryIntake } from "../../../edge-agent/door/entry-intake.ts";
+import { tidyUp } from "../../../edge-agent/housekeeping.ts";
 import { startStation } from "../../../edge-agent/station/start-station.ts";
 import type { ErrorCode } from "../../../lib/contracts/errors.ts";
 import type { Receipt } from "../../../lib/contracts/events.ts";
+import { openLevel } from "../../../lib/storage/level/database.ts";
 import { Outbox } from "../../../lib/storage/outbox/outbox.ts";
 import { Store } from "../../../lib/storage/store/store.ts";
+import { openPasswords } from "../../../lib/runtime/passwords.ts";
 import { openLink } from "../../../lib/messaging/link.ts";
+import { CHEAP } from "../../support/directory.ts";
 import { startTestHub } from "../../support/hub.ts";
 import { SILENT } from "../../support/silent.ts";
 import { signedOf } from "../../support/signed-of.ts";
@@ -26,7 +30,8 @@ export async function openTestStation() {
   const now = () => clock.now;
   const folder = await mkdtemp(join(tmpdir(), "rastro-station-"));
   const hub = await startTestHub({ now });
-  const store = await Store.openFolder(join(folder, "outbox"));
+  const database = await openLevel(join(folder, "outbox"));
+  const store = await Store.onDatabase(database, folder);
   const place = { store, name: MACHINE, app: "edge-agent@test", sign: null, random: randomBytes, now };
   const entries = await Outbox.open({ ...place, book: "production" });
   const acts = await Outbox.open({ ...place, book: "audit" });
@@ -59,6 +64,7 @@ export async function openTestStation() {
     directoryUrl: () => reach.url,
     openLink: ({ user: name, token }) =>
       openLink({ url: hub.url, name, password: () => token, log: SILENT, random: randomBytes }),
+    openPasswords: () => openPasswords({ cost: CHEAP, random: randomBytes }),
     hubTime: { offsetMs: () => 0 },
   });
   onTestFinished(async () => {
@@ -99,6 +105,13 @@ export async function openTestStation() {
     acts: () => read(acts),
     settle: (id: string, status: Receipt["status"], code?: ErrorCode) => entries.settle([receiptOf(id, status, code)]),
     depth: () => entries.depth(),
+    /** The disk has no room until the returned function is called. */
+    fillDisk: () => {
+      const write = database.batch.bind(database);
+      database.batch = () => Promise.reject(new Error("IO error: outbox/000003.log: No space left on device"));
+      return () => void (database.batch = write);
+    },
+    tidy: () => tidyUp({ store, outboxes: [entries, acts], entries, secondDisk: { covered: () => null } }),
   };
 }
 

@@ -182,6 +182,32 @@ describe("an entry", () => {
     expect((await station.entries()).map(({ id }) => id)).toEqual([mended]);
   });
 
+  test("is refused in clear words while the disk is full; who is signed in and what can be picked stay", async () => {
+    await station.signIn("maria");
+    await station.ask("POST", "/entries", { id: v7(), fields });
+    expect((await station.ask("GET", "/form")).status).toBe(200);
+    const mend = station.fillDisk();
+    const id = v7();
+    const answer = await station.ask("POST", "/entries", { id, fields });
+    expect(answer).toMatchObject({ status: 507, body: { message: expect.stringContaining("full") as unknown } });
+    expect((await station.ask("GET", "/form")).body).toMatchObject({ choices: { lots: ["L-1"] } });
+    expect(await station.signIn("maria")).toMatchObject({ status: 201 });
+    mend();
+    expect((await station.ask("POST", "/entries", { id, fields })).status).toBe(202);
+    expect(station.depth().waiting).toBe(2);
+  });
+
+  test("is put away with its receipt, 30 days after it came, and not while it waits", async () => {
+    await station.signIn("maria");
+    const [old, waits] = [v7(), v7()];
+    for (const id of [old, waits]) await station.ask("POST", "/entries", { id, fields });
+    await station.settle(old, "booked");
+    station.clock.now += 31 * 86_400_000;
+    await station.tidy();
+    await station.signIn("maria");
+    expect((await station.ask("GET", "/entries")).body).toMatchObject({ entries: [{ id: waits }], next: null });
+  });
+
   test("is listed newest first, page by page, also somebody else's", async () => {
     await station.signIn("maria");
     const ids = Array.from({ length: 60 }, () => v7());
