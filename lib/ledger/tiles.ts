@@ -46,20 +46,26 @@ export function hashIn(tile: Uint8Array | undefined, at: number): Buffer | undef
  * The tiles that change when a leaf is added, as they are from then on.
  *
  * @param completed - the nodes that the leaf makes whole, as `appendLeaf` tells them.
+ * @param keyOf - what a tile is kept under.
  * @param read - the tiles as they are before; asked for those only that have hashes already.
  * @throws LedgerError `bad-tree` for a tile with more or fewer hashes than the tree has nodes.
  */
-export function grownTiles(completed: readonly Node[], read: TileReader): (TilePlace & { bytes: Buffer })[] {
+export function grownTiles<K>(
+  completed: readonly Node[],
+  keyOf: (level: number, index: number) => K,
+  read: (key: K) => Uint8Array | undefined,
+): { key: K; bytes: Buffer }[] {
   const grown = [];
   for (const { level, index, hash } of completed) {
     if (!isKept(level)) continue;
     const place = tileOf(level, index);
-    const before = place.at === 0 ? NO_HASHES : (read(place.level, place.index) ?? NO_HASHES);
+    const key = keyOf(place.level, place.index);
+    const before = place.at === 0 ? NO_HASHES : (read(key) ?? NO_HASHES);
     if (before.length !== place.at * HASH_LENGTH) throw wrongLength(place, before.length);
     const bytes = Buffer.allocUnsafe(before.length + HASH_LENGTH);
     bytes.set(before);
     bytes.set(hash, before.length);
-    grown.push({ level: place.level, index: place.index, bytes });
+    grown.push({ key, bytes });
   }
   return grown;
 }

@@ -5,7 +5,7 @@
  *   r <u64 seq>                 record, canonical bytes
  *   n <u8 level> <u64 index>    tile of the tree: up to 16 hashes of tree level 4·level, 32 bytes each
  *   c <u64 size>                u64 ms of its making, then the checkpoint over so many records
- *   d <16-byte event id>        u64 seq
+ *   d <event id>                seq: both as text, which verifications read in half the time of bytes
  *   p <name> / <epoch>          u64 last dseq received from that outbox
  *   g <name> / <epoch>          places of that outbox that are missing, JSON
  *   q <sha256 of raw bytes>     u64 seq of the record that quarantined them, then the raw bytes
@@ -72,7 +72,13 @@ const DASH = 0x2d;
 
 /** The 16 bytes of a UUID; what is none has no bytes here, and the caller has to have checked. */
 export function idBytes(id: string): Buffer {
-  return writeId(Buffer.allocUnsafe(ID_LENGTH), id, 0);
+  const bytes = Buffer.allocUnsafe(ID_LENGTH);
+  if (!readUuid(id, bytes)) throw notUuid(id);
+  return bytes;
+}
+
+function notUuid(id: string): RangeError {
+  return new RangeError(`Building a key failed: "${id}" is no lower-case UUID.`);
 }
 
 /** What a lower-case hexadecimal digit counts, by its character code; negative for what is none. */
@@ -85,10 +91,10 @@ function digitOf(text: string, at: number): number {
 }
 
 /** Digit by digit, in a fifth of the time that texts without dashes take. False where it is no lower-case UUID. */
-function readUuid(id: string, bytes: Buffer, offset: number): boolean {
+function readUuid(id: string, bytes: Buffer): boolean {
   if (id.length !== UUID_LENGTH) return false;
   let isHex = true;
-  let to = offset;
+  let to = 0;
   for (let at = 0; at < UUID_LENGTH; at += 2) {
     if (at === 8 || at === 13 || at === 18 || at === 23) {
       isHex &&= id.charCodeAt(at) === DASH;
@@ -102,15 +108,25 @@ function readUuid(id: string, bytes: Buffer, offset: number): boolean {
   return isHex;
 }
 
-function writeId(bytes: Buffer, id: string, offset: number): Buffer {
-  if (!readUuid(id, bytes, offset)) throw new RangeError(`Building a key failed: "${id}" is no lower-case UUID.`);
-  return bytes;
-}
-
 /** The UUID whose bytes these begin with. */
 export function idText(bytes: Buffer): string {
   const hex = bytes.toString("hex", 0, 16);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+/** The number of a record as an id leads to it: decimal digits. */
+export function seqText(seq: number): Buffer {
+  return Buffer.from(String(seq), "latin1");
+}
+
+const SEQ = /^(?:0|[1-9]\d{0,15})$/;
+
+/** @throws RangeError for what {@link seqText} does not write. */
+export function readSeqText(text: Buffer | string): number {
+  const seq = Number(text.toString());
+  if (!SEQ.test(text.toString()) || !Number.isSafeInteger(seq))
+    throw new RangeError(`Reading a stored number failed: "${text.toString()}" is no number of a record.`);
+  return seq;
 }
 
 /** An unsigned 64-bit number, big-endian; safe integers only. */
@@ -144,9 +160,8 @@ function numbered(prefix: number, value: number): Buffer {
 }
 
 function idKey(id: string): Buffer {
-  const key = Buffer.allocUnsafe(1 + ID_LENGTH);
-  key[0] = 0x64;
-  return writeId(key, id, 1);
+  if (!isUuid(id)) throw notUuid(id);
+  return Buffer.from(`d${id}`, "latin1");
 }
 
 function tileKey(level: number, index: number): Buffer {

@@ -4,7 +4,7 @@ import type { Database, Operation } from "../../lib/storage/level/database.ts";
 import { encodeHead } from "../../lib/storage/book/head-state.ts";
 
 /*
- * Stores as format 1 had them: a row for each node of the tree. Written by itself, from the words of docs/ledger-format.md,
+ * Stores as format 1 had them: a row for each node of the tree, ids and numbers of records as bytes. Written by itself, from the words of docs/ledger-format.md,
  * so that a migration is tried on what older versions left and not on what this one writes.
  */
 
@@ -80,8 +80,17 @@ export async function toFormat1(database: Database, leaves?: readonly Buffer[]):
   const puts = levelsOf(leaves ?? (await leavesIn(database))).flatMap((hashes, level) =>
     hashes.map((value, index): Operation => ({ type: "put", key: treeKey(level, index), value })),
   );
+  const ids = (await rowsUnder(database, "d")).flatMap(([key, value]): Operation[] => {
+    const id = Buffer.from(key.toString("latin1", 1).replaceAll("-", ""), "hex");
+    const seq = Buffer.alloc(8);
+    seq.writeBigUInt64BE(BigInt(value.toString()));
+    return [
+      { type: "del", key },
+      { type: "put", key: Buffer.concat([Buffer.from("d"), id]), value: seq },
+    ];
+  });
   const number: Operation = { type: "put", key: Buffer.from("m/format"), value: Buffer.from("1") };
-  await database.batch([...dels, ...puts, number], { sync: true });
+  await database.batch([...dels, ...puts, ...ids, number], { sync: true });
 }
 
 /** Writes a tree of format 1 and its head, without the records. @returns its leaves. */

@@ -6,7 +6,7 @@ import { NO_PREVIOUS, sealRecord } from "../../lib/ledger/record.ts";
 import { appendLeaf, EMPTY_RANGE, rootOf } from "../../lib/ledger/tree.ts";
 import type { AppendInput } from "../../lib/storage/book/book.ts";
 import { encodeHead } from "../../lib/storage/book/head-state.ts";
-import { FORMAT_KEY, HEAD_KEY, keys, STORE_FORMAT, u64 } from "../../lib/storage/keys.ts";
+import { FORMAT_KEY, HEAD_KEY, keys, seqText, STORE_FORMAT } from "../../lib/storage/keys.ts";
 import { GrowingTiles } from "./tiles.ts";
 
 /** Rows of one batch. */
@@ -32,7 +32,7 @@ export async function writeLargeBook(
     const sealed = sealRecord({ ...o.inputOf(seq), seq, prev: tip?.toString("hex") ?? NO_PREVIOUS });
     const grown = appendLeaf(range, sealed.leaf);
     put(keys.record(seq), sealed.bytes);
-    put(keys.id(o.idOf(seq)), u64(seq));
+    put(keys.id(o.idOf(seq)), seqText(seq));
     tiles.add(grown.completed);
     [range, tip] = [grown.range, sealed.leaf];
     if (rows.length >= BATCH) await disk.batch(rows.splice(0));

@@ -21,11 +21,9 @@ export class GrowingTiles {
   readonly #rows = new Map<string, { key: Buffer; value: Buffer }>();
 
   add(completed: readonly Node[]): void {
-    const read = (level: number, index: number) => this.#rows.get(keys.tile(level, index).toString("hex"))?.value;
-    for (const { level, index, bytes } of grownTiles(completed, read)) {
-      const key = keys.tile(level, index);
+    const read = (key: Buffer) => this.#rows.get(key.toString("hex"))?.value;
+    for (const { key, bytes } of grownTiles(completed, keys.tile, read))
       this.#rows.set(key.toString("hex"), { key, value: bytes });
-    }
   }
 
   rows(): { key: Buffer; value: Buffer }[] {

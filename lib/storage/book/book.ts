@@ -11,7 +11,7 @@ import { runVerification, type VerifyOptions } from "../verification/book-verifi
 import type { LogSigner } from "./checkpoints.ts";
 import { decodeHead, HEAD, type HeadState } from "./head-state.ts";
 import { KeptNote } from "./kept-note.ts";
-import { HEAD_KEY, isUuid, keys, readU64, u64 } from "../keys.ts";
+import { HEAD_KEY, isUuid, keys, readSeqText, seqText } from "../keys.ts";
 import { describeRepaired } from "./missing-records.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { storedNodes } from "./stored-tiles.ts";
@@ -100,9 +100,9 @@ export class Book {
     const sealed = sealRecord({ ...input, seq, prev: tip?.toString("hex") ?? NO_PREVIOUS }, eventText);
     const grown = appendLeaf(range, sealed.leaf);
     tx.put(keys.record(seq), sealed.bytes);
-    const tiles = grownTiles(grown.completed, (level, index) => tx.get(keys.tile(level, index)));
-    for (const { level, index, bytes } of tiles) tx.put(keys.tile(level, index), bytes);
-    tx.put(keys.id(id), u64(seq));
+    const tiles = grownTiles(grown.completed, keys.tile, (key) => tx.get(key));
+    for (const { key, bytes } of tiles) tx.put(key, bytes);
+    tx.put(keys.id(id), seqText(seq));
     tx.set(HEAD, { range: grown.range, tip: sealed.leaf });
     const booked = { seq, leaf: sealed.leaf.toString("hex") };
     for (const follow of this.#followers) follow(tx, booked, input);
@@ -138,7 +138,7 @@ export class Book {
   find(id: string, tx?: Tx): number | undefined {
     if (!isUuid(id)) return undefined;
     const value = this.#get(keys.id(id), tx);
-    return value === undefined ? undefined : readU64(value);
+    return value === undefined ? undefined : readSeqText(value);
   }
 
   /** Leaf hash of a record in hexadecimal, as the tree has it. */

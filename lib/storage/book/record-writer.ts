@@ -4,7 +4,7 @@ import { type LedgerRecord, NO_PREVIOUS, openRecord } from "../../ledger/record.
 import { cutTiles, grownTiles } from "../../ledger/tiles.ts";
 import { appendLeaf, type Node, type Range, rangeOf, rootOf } from "../../ledger/tree.ts";
 import { decodeHead, EMPTY_HEAD, encodeHead, type HeadState } from "./head-state.ts";
-import { HEAD_KEY, isUuid, keys, readU64, u64 } from "../keys.ts";
+import { HEAD_KEY, isUuid, keys, readSeqText, seqText } from "../keys.ts";
 import type { Store, Tx } from "../store/store.ts";
 import { storedNodes } from "./stored-tiles.ts";
 
@@ -124,7 +124,7 @@ export class RecordWriter {
     const index = known.findIndex((value) => value !== undefined);
     const link = links[index];
     if (link === undefined) return;
-    const before = readU64(known[index] as Buffer);
+    const before = readSeqText(known[index] as Buffer);
     throw new NotTheNext(link.record.seq, link.bytes, `has the id ${link.id}, which record ${before} has already`);
   }
 }
@@ -172,9 +172,8 @@ function openOr(bytes: Buffer, refusal: (why: string) => NotTheNext): LedgerReco
 
 function put(tx: Tx, { bytes, record, id, completed }: Link): void {
   tx.put(keys.record(record.seq), bytes);
-  const tiles = grownTiles(completed, (level, index) => tx.get(keys.tile(level, index)));
-  for (const { level, index, bytes: tile } of tiles) tx.put(keys.tile(level, index), tile);
-  tx.put(keys.id(id), u64(record.seq));
+  for (const tile of grownTiles(completed, keys.tile, (key) => tx.get(key))) tx.put(tile.key, tile.bytes);
+  tx.put(keys.id(id), seqText(record.seq));
 }
 
 /** Removes a record. */

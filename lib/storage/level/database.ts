@@ -11,8 +11,13 @@ export interface View {
   close(): Promise<void>;
 }
 
-/** How the rows of a range are read: without their keys, values as text, as many bytes at once. */
-export type RowForm = { keys?: false; valueEncoding?: "utf8"; highWaterMarkBytes?: number };
+/** How the rows of a range are read: without their keys, keys or values as text, as many bytes at once. */
+export type RowForm = {
+  keys?: false;
+  keyEncoding?: "utf8";
+  valueEncoding?: "utf8";
+  highWaterMarkBytes?: number;
+};
 
 /** The part of abstract-level that a store needs; LevelDB, memory and the faulty ones of tests satisfy it. */
 export interface Database {
@@ -46,7 +51,7 @@ const ENCODING = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
  */
 const WRITE_BUFFER = 16 * 1024 * 1024;
 /** … of a book, whose records, tree and ids lie apart, so that tables overlap and are merged more. */
-const BOOK_WRITE_BUFFER = 32 * 1024 * 1024;
+const BOOK_WRITE_BUFFER = 64 * 1024 * 1024;
 
 /**
  * Opens a LevelDB folder, which is made if it is not there.

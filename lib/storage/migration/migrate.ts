@@ -4,11 +4,11 @@ import { FORMAT_KEY, STORE_FORMAT } from "../keys.ts";
 import { StoreSnapshot } from "../level/snapshot.ts";
 import { bookNow, encodeMark, MARK_KEY, type Mark, readMark } from "./mark.ts";
 import type { Job, Migration, OlderStore, Step } from "./migration.ts";
-import { treeToTiles } from "./tree-to-tiles.ts";
+import { toFormat2 } from "./to-format-2.ts";
 import { encodeWord, WORD_KEY } from "./word.ts";
 
 /** The way on from each format that is older than the one of now. */
-const STEPS: Readonly<Record<number, Step>> = { 1: treeToTiles };
+const STEPS: Readonly<Record<number, Step>> = { 1: toFormat2 };
 
 /**
  * Brings a store that was just opened to the format of now, and gives a new one its number. A store of an older format

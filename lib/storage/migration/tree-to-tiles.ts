@@ -25,7 +25,7 @@ const LEVELS = 64;
 const PLACED_LENGTH = 10;
 
 /**
- * From format 1, which had a row for each node of the tree, to format 2, which has tiles of 16 hashes under keys of the
+ * The tree, from format 1, which had a row for each node of it, to format 2, which has tiles of 16 hashes under keys of the
  * same form. The tiles are made from the leaves beside the nodes, read back, and compared with the head; only then the
  * nodes go. From there on the store is of neither format, and says so, until the tiles are in their place.
  */

@@ -12,7 +12,7 @@ const GROUP_BYTES = 4 * 1024 * 1024;
 /** Fewer stages than this are not shared out among two batches: a sync takes as long as staging so many. */
 const WORTH_A_SYNC = 48;
 /** Stages that run in one go before other work is let in, where some waits. */
-const STAGES_AT_ONCE = 16;
+const STAGES_AT_ONCE = 32;
 
 /** A stage that waits for its group, and whoever waits for the stage. */
 export type Waiting = { run: (group: Group) => void; settle: (failure: Error | null) => void };

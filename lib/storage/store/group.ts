@@ -70,7 +70,8 @@ export class Group {
         throw new TypeError("Writing failed: a stage returned a promise, expected it to be synchronous.");
       return result;
     } catch (thrown) {
-      for (const { id, write } of running.replaced.toReversed()) this.#restore(id, write);
+      for (let at = running.written.length - 1; at >= 0; at -= 1)
+        this.#restore(running.written[at] as string, running.replaced[at]);
       this.bytes = before.bytes;
       this.effects.length = before.effects;
       throw thrown;
@@ -126,8 +127,9 @@ function valueOf(write: Write): Buffer | null {
 }
 
 class RunningStage implements Tx {
-  /** What stood in the group before each write of this stage, oldest first. */
-  readonly replaced: { id: string; write: Write | undefined }[] = [];
+  /** The keys of the writes of this stage, oldest first, and what stood in the group before each. */
+  readonly written: string[] = [];
+  readonly replaced: (Write | undefined)[] = [];
   readonly #group: Group;
   #ended = false;
 
@@ -168,7 +170,8 @@ class RunningStage implements Tx {
 
   #write(id: string, write: Write): void {
     this.#assertRunning();
-    this.replaced.push({ id, write: this.#group.replace(id, write) });
+    this.written.push(id);
+    this.replaced.push(this.#group.replace(id, write));
   }
 
   #assertRunning(): void {

@@ -8,7 +8,7 @@ import type { KnownRoot } from "../../ledger/walk.ts";
 import { reachOf } from "../book/book-damage.ts";
 import { decodeKept } from "../book/checkpoints.ts";
 import { decodeHead } from "../book/head-state.ts";
-import { CHECKPOINTS, HEAD_KEY, isUuid, keys, readU64, u64, VERIFIED_KEY } from "../keys.ts";
+import { CHECKPOINTS, HEAD_KEY, isUuid, keys, readSeqText, readU64, u64, VERIFIED_KEY } from "../keys.ts";
 import type { ReadNote } from "../book/note-file.ts";
 import { placeKey } from "./place-key.ts";
 import type { Store } from "../store/store.ts";
@@ -96,7 +96,7 @@ function storedBook(store: Store): StoredBook {
 }
 
 function readSeq(value: Buffer | undefined): number | undefined {
-  return value === undefined ? undefined : readU64(value);
+  return value === undefined ? undefined : readSeqText(value);
 }
 
 function readVerified(bytes: Buffer | null): KnownRoot | null {

@@ -1,4 +1,4 @@
-import { readU64 } from "../keys.ts";
+import { isUuid } from "../keys.ts";
 
 /**
  * Whether two collections of ids with their record numbers are the same, without keeping either: each pair is mixed
@@ -15,19 +15,15 @@ export class IdSums {
 
   /** False, and nothing added, when the id is no lower-case UUID. */
   addText(id: string, seq: number): boolean {
-    if (id.length !== 36 || !hasDashes(id)) return false;
-    const [a, b, c] = [digits(id, 0, 8), digits(id, 9, 4), digits(id, 14, 4)];
-    const [d, e, f] = [digits(id, 19, 4), digits(id, 24, 4), digits(id, 28, 8)];
-    if (a < 0 || b < 0 || c < 0 || d < 0 || e < 0 || f < 0) return false;
-    this.#add(a, ((b << 16) | c) >>> 0, ((d << 16) | e) >>> 0, f, seq);
+    if (!isUuid(id)) return false;
+    this.#add(id, 0, seq);
     return true;
   }
 
-  /** Takes a row of the store, `d` and the 16 bytes of the id with the number, if that is below `size`. */
-  addRow(key: Buffer, value: Buffer, size: number): void {
-    const seq = readU64(value);
-    if (seq >= size) return;
-    this.#add(key.readUInt32BE(1), key.readUInt32BE(5), key.readUInt32BE(9), key.readUInt32BE(13), seq);
+  /** Takes a row of the store, `d` and the id with the number, if that is below `size`. What is none of these is not ours. */
+  addRow(key: string, value: string, size: number): void {
+    const seq = Number(value);
+    if (key.length === 1 + UUID_LENGTH && seq < size && String(seq) === value) this.#add(key, 1, seq);
   }
 
   merge(more: IdSums["sums"]): void {
@@ -40,47 +36,28 @@ export class IdSums {
     return sums.count === this.sums.count && sums.first === this.sums.first && sums.second === this.sums.second;
   }
 
-  #add(a: number, b: number, c: number, d: number, seq: number): void {
-    const high = Math.floor(seq / 2 ** 32);
-    const low = seq >>> 0;
+  /** Four characters of the id a time, and the number: each kind of sum has a seed of its own. */
+  #add(text: string, from: number, seq: number): void {
+    let [first, second] = this.#seeds;
+    for (let at = from; at < from + UUID_LENGTH; at += 4) {
+      const word =
+        text.charCodeAt(at) ^
+        (text.charCodeAt(at + 1) << 8) ^
+        (text.charCodeAt(at + 2) << 16) ^
+        (text.charCodeAt(at + 3) << 24);
+      first = round(first, word);
+      second = round(second, word);
+    }
+    const [high, low] = [Math.floor(seq / 2 ** 32), seq >>> 0];
     this.sums.count += 1;
-    this.sums.first = (this.sums.first + mixed(this.#seeds[0], a, b, c, d, high, low)) >>> 0;
-    this.sums.second = (this.sums.second + mixed(this.#seeds[1], low, high, d, c, b, a)) >>> 0;
+    this.sums.first = (this.sums.first + round(round(first, high), low)) >>> 0;
+    this.sums.second = (this.sums.second + round(round(second, high), low)) >>> 0;
   }
 }
 
-const DASH = 0x2d;
+const UUID_LENGTH = 36;
 
-function hasDashes(id: string): boolean {
-  return (
-    id.charCodeAt(8) === DASH && id.charCodeAt(13) === DASH && id.charCodeAt(18) === DASH && id.charCodeAt(23) === DASH
-  );
-}
-
-const NONE = -1;
-/** What a lower-case hexadecimal digit counts, by its character code. */
-const DIGITS: Int8Array = Int8Array.from({ length: 128 }, (_, code) =>
-  "0123456789abcdef".indexOf(String.fromCharCode(code)),
-);
-
-/** Up to 8 hexadecimal digits as a number; NONE where one of them is no such digit. */
-function digits(text: string, from: number, count: number): number {
-  let value = 0;
-  let bad = 0;
-  for (let at = from; at < from + count; at += 1) {
-    const code = text.charCodeAt(at);
-    const digit = code < 128 ? (DIGITS[code] as number) : NONE;
-    bad |= digit;
-    value = (value << 4) | digit;
-  }
-  return bad < 0 ? NONE : value >>> 0;
-}
-
-/** Six words and a seed to one (the rounds of MurmurHash3, with the last mixing after each word). */
-function mixed(seed: number, a: number, b: number, c: number, d: number, e: number, f: number): number {
-  return round(round(round(round(round(round(seed, a), b), c), d), e), f);
-}
-
+/** Another word to a state, mixed as MurmurHash3 does at its end. */
 function round(state: number, value: number): number {
   let mix = state ^ value;
   mix = Math.imul(mix ^ (mix >>> 16), 0x85ebca6b);

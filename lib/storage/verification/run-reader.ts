@@ -9,12 +9,12 @@ export type ReadingRun = { batch: number; letOthersIn?: () => Promise<void> };
  * Reads runs of rows, one after the other, with one iterator for all of them: what LevelDB keeps for an iterator, some
  * hundred KiB, is freed when V8 next collects everything, and a large book has thousands of blocks.
  */
-export class RunReader<V> {
+export class RunReader<V, K = Buffer> {
   readonly #database: Pick<Database, "iterator">;
   readonly #range: KeyRange & RowForm;
   #rows: Rows | null = null;
 
-  /** @param range - has all runs. `V` is what its encoding makes of a value; without keys a row has none. */
+  /** @param range - has all runs. `V` and `K` are what its encodings make of value and key; without keys a row has none. */
   constructor(database: Pick<Database, "iterator">, range: KeyRange & RowForm) {
     this.#database = database;
     this.#range = range;
@@ -24,7 +24,7 @@ export class RunReader<V> {
    * At most `count` rows from a key on, in batches of which each is read on another thread while the one before it is
    * looked at. The run before has to have ended.
    */
-  async *read(first: Buffer, count: number, o: ReadingRun): AsyncGenerator<[Buffer, V][], void, undefined> {
+  async *read(first: Buffer, count: number, o: ReadingRun): AsyncGenerator<[K, V][], void, undefined> {
     const rows = (this.#rows ??= this.#database.iterator(this.#range));
     rows.seek(first);
     let left = count;
@@ -40,7 +40,7 @@ export class RunReader<V> {
         const batch: [Buffer, unknown][] = await ahead;
         left -= batch.length;
         ahead = batch.length === 0 || left === 0 ? null : next();
-        if (batch.length > 0) yield batch as [Buffer, V][];
+        if (batch.length > 0) yield batch as [unknown, unknown][] as [K, V][];
         if (o.letOthersIn !== undefined) await o.letOthersIn();
       }
     } finally {

@@ -114,10 +114,10 @@ export async function sumIds(
   size: number,
 ): Promise<IdSums["sums"]> {
   const ids = new IdSums(o.seeds);
-  const reader = new RunReader<Buffer>(o.database, { ...range, highWaterMarkBytes: READ_AHEAD });
+  const reader = new RunReader<string, string>(o.database, { ...range, ...ID_TEXTS });
   try {
     for await (const rows of reader.read(range.gte, Number.POSITIVE_INFINITY, o)) {
-      for (const [key, value] of rows) if (isIdRow(key, value)) ids.addRow(key, value, size);
+      for (const [key, value] of rows) ids.addRow(key, value, size);
     }
     return ids.sums;
   } finally {
@@ -125,10 +125,6 @@ export async function sumIds(
   }
 }
 
-/** The key of an id has 17 bytes, its value 8; what has others is not ours. */
-function isIdRow(key: Buffer, value: Buffer): boolean {
-  return key.length === 17 && value.length === 8;
-}
-
 const TEXTS: RowForm = { keys: false, valueEncoding: "utf8", highWaterMarkBytes: READ_AHEAD };
+const ID_TEXTS: RowForm = { keyEncoding: "utf8", valueEncoding: "utf8", highWaterMarkBytes: READ_AHEAD };
 const HASHES: RowForm = { keys: false, highWaterMarkBytes: READ_AHEAD };

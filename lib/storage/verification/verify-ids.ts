@@ -5,7 +5,7 @@ import { hashIn, tileOf } from "../../ledger/tiles.ts";
 import type { StoredBook } from "../../ledger/walk.ts";
 import type { Database, KeyRange } from "../level/database.ts";
 import { IdSums } from "./id-sums.ts";
-import { IDS, idText, keys, readU64 } from "../keys.ts";
+import { IDS, keys, readSeqText } from "../keys.ts";
 import type { BlockCheckers } from "./verify-pool.ts";
 
 /** Parts of the ids for each checker: they are not spread evenly over time. */
@@ -35,10 +35,9 @@ async function partsOf(database: Rows, count: number): Promise<KeyRange[]> {
   const [first, last] = [await edgeOf(database, false), await edgeOf(database, true)];
   if (count === 1 || first === null || last === null || first >= last) return [IDS];
   const cuts = Array.from({ length: count - 1 }, (_, index) => {
-    const cut = Buffer.from(IDS.gte);
-    const at = Buffer.alloc(6);
-    at.writeUIntBE(Math.floor(first + ((last - first) * (index + 1)) / count), 0, 6);
-    return Buffer.concat([cut, at]);
+    const time = Math.floor(first + ((last - first) * (index + 1)) / count);
+    const digits = time.toString(16).padStart(12, "0");
+    return Buffer.concat([IDS.gte, Buffer.from(`${digits.slice(0, 8)}-${digits.slice(8)}`)]);
   });
   return [IDS.gte, ...cuts].map((gte, index) => ({ gte, lt: cuts[index] ?? IDS.lt }));
 }
@@ -47,7 +46,8 @@ async function edgeOf(database: Rows, reverse: boolean): Promise<number | null> 
   const iterator = database.iterator({ ...IDS, reverse, limit: 1 });
   try {
     const [row] = await iterator.nextv(1);
-    return row === undefined || row[0].length < 7 ? null : row[0].readUIntBE(1, 6);
+    const [, high, low] = /^d([0-9a-f]{8})-([0-9a-f]{4})-/.exec(row?.[0].toString("latin1") ?? "") ?? [];
+    return high === undefined || low === undefined ? null : Number.parseInt(high + low, 16);
   } catch {
     return null;
   } finally {
@@ -78,8 +78,8 @@ export async function nameStrayIds(o: IdQuestions, size: number): Promise<void> 
   const forms = new RecordForms();
   for await (const rows of rowsOf(o.database, IDS)) {
     for (const [key, value] of rows) {
-      const id = idText(key.subarray(1));
-      const seq = value.length === 8 ? readU64(value) : size;
+      const id = key.toString("utf8", 1);
+      const seq = attempt(() => readSeqText(value)).value ?? size;
       if (seq >= size || o.named.has(id)) continue;
       const text = soundText(o.stored, seq);
       const parts = text === null ? null : forms.read(text);

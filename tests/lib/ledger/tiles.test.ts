@@ -12,6 +12,8 @@ const missing = (level: number, index: number) => new RangeError(`no node ${inde
 
 type Tiles = Map<string, Buffer>;
 
+const keyOf = (level: number, index: number) => `${level}/${index}`;
+
 function grow(tiles: Tiles, from: number, to: number): void {
   let range = rangeOf(
     from,
@@ -19,8 +21,7 @@ function grow(tiles: Tiles, from: number, to: number): void {
   );
   for (let seq = from; seq < to; seq += 1) {
     const grown = appendLeaf(range, leaves[seq] as Buffer);
-    const read = (level: number, index: number) => tiles.get(`${level}/${index}`);
-    for (const { level, index, bytes } of grownTiles(grown.completed, read)) tiles.set(`${level}/${index}`, bytes);
+    for (const { key, bytes } of grownTiles(grown.completed, keyOf, (at) => tiles.get(at))) tiles.set(key, bytes);
     range = grown.range;
   }
 }
@@ -88,6 +89,6 @@ describe("a tree in tiles", () => {
   it("does not grow over a tile that has more or fewer hashes", () => {
     const { completed } = appendLeaf(appendLeaf(EMPTY_RANGE, leaves[0] as Buffer).range, leaves[1] as Buffer);
     for (const bytes of [undefined, Buffer.alloc(31), Buffer.alloc(64)])
-      expect(() => grownTiles(completed, () => bytes)).toThrow(expect.objectContaining({ code: "bad-tree" }));
+      expect(() => grownTiles(completed, keyOf, () => bytes)).toThrow(expect.objectContaining({ code: "bad-tree" }));
   });
 });

@@ -72,13 +72,16 @@ describe("bringing a book from format 1 to format 2", () => {
       "m/head",
       "m/migrated",
     ]);
-    expect(await allRows(database, "mn")).toEqual(others);
+    expect(await allRows(database, "dmn")).toEqual(others);
   }
 
   it("backs it up, puts every tile in its place, changes nothing else, and leaves word", async () => {
-    const [leaves, others] = [await leavesIn(database), await allRows(database, "mn")];
+    const [leaves, others] = [await leavesIn(database), await allRows(database, "dmn")];
     await migrate();
     await requireMigrated(leaves, others);
+    expect((await rowsUnder(database, "d")).map((row) => row.map(String))).toEqual(
+      Array.from({ length: SIZE }, (_, n) => [`d${idOf(n)}`, String(n)]),
+    );
     expect(saved).toEqual(["1"]);
     expect(told).toEqual(["new", "compare", "place", "compare"]);
     expect(JSON.parse(database.getSync(Buffer.from("m/migrated"))?.toString() ?? "")).toMatchObject({
@@ -114,7 +117,7 @@ describe("bringing a book from format 1 to format 2", () => {
   });
 
   it("goes on through one cut after another", async () => {
-    const [leaves, others] = [await leavesIn(database), await allRows(database, "mn")];
+    const [leaves, others] = [await leavesIn(database), await allRows(database, "dmn")];
     let cuts = 0;
     while (formatIn(database) !== "2") {
       await migrate(cutOff(database, 1, true)).catch(() => (cuts += 1));
@@ -133,7 +136,7 @@ describe("bringing a book from format 1 to format 2", () => {
       newer.map(([key, value]): Operation => ({ type: "put", key, value })),
       { sync: true },
     );
-    const [leaves, others] = [await leavesIn(database), await allRows(database, "mnt")];
+    const [leaves, others] = [await leavesIn(database), await allRows(database, "dmnt")];
     await migrate();
     await requireMigrated(leaves, others);
     expect(saved).toEqual(["1", "1"]);

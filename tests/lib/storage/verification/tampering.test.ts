@@ -13,7 +13,7 @@ import { appendLeaf, EMPTY_RANGE } from "../../../../lib/ledger/tree.ts";
 import { Book } from "../../../../lib/storage/book/book.ts";
 import { encodeKept } from "../../../../lib/storage/book/checkpoints.ts";
 import { encodeHead } from "../../../../lib/storage/book/head-state.ts";
-import { HEAD_KEY, keys, u64 } from "../../../../lib/storage/keys.ts";
+import { HEAD_KEY, keys, seqText } from "../../../../lib/storage/keys.ts";
 import { Store } from "../../../../lib/storage/store/store.ts";
 import { idOf, inputFor, signer } from "../../../suites/events.ts";
 import { GrowingTiles, tileKeyOf, withNode } from "../../../support/tiles.ts";
@@ -310,8 +310,11 @@ describe("what was built from the records", () => {
 
   it("is named: an id that leads elsewhere or nowhere", async () => {
     const key = keys.id(idOf(13));
-    expect(named(await reportAfter((disk) => disk.put(key, u64(4))))).toEqual([[13, "index", key.toString("hex")]]);
+    expect(named(await reportAfter((disk) => disk.put(key, seqText(4))))).toEqual([[13, "index", key.toString("hex")]]);
     expect(named(await reportAfter((disk) => disk.del(key)))).toEqual([[13, "index", key.toString("hex")]]);
+    await restore();
+    const wrong = Buffer.from("013");
+    expect(named(await reportAfter((disk) => disk.put(key, wrong)))).toEqual([[13, "index", key.toString("hex")]]);
   });
 
   it("is named: a head that is gone, is no head, or has another tip or range", async () => {

@@ -9,7 +9,7 @@ import { leafHash } from "../../../../lib/ledger/hash.ts";
 import { verifyRecords } from "../../../../lib/ledger/verify.ts";
 import { Book } from "../../../../lib/storage/book/book.ts";
 import { decodeHead } from "../../../../lib/storage/book/head-state.ts";
-import { HEAD_KEY, keys, u64, VERIFIED_KEY } from "../../../../lib/storage/keys.ts";
+import { HEAD_KEY, keys, readSeqText, seqText, u64, VERIFIED_KEY } from "../../../../lib/storage/keys.ts";
 import { placeKey } from "../../../../lib/storage/verification/place-key.ts";
 import { Store } from "../../../../lib/storage/store/store.ts";
 import { BLOCK_RECORDS } from "../../../../lib/storage/verification/verify-block.ts";
@@ -83,7 +83,7 @@ describe.each([0, 2])(
 
     it("names a signature that was taken off or does not fit, and ids that lead nowhere", async () => {
       await tamper(async (disk) => {
-        await disk.put(keys.id("0193f3a0-0000-7000-8000-ffffffffffff"), u64(5));
+        await disk.put(keys.id("0193f3a0-0000-7000-8000-ffffffffffff"), seqText(5));
         await disk.del(keys.id(idOf(BLOCK_RECORDS + 7)));
       });
       const report = await verify({ threads });
@@ -157,12 +157,16 @@ const HARMS: ((disk: Disk, seq: number) => Promise<unknown>)[] = [
   (disk, seq) => harmNode(disk, 8, seq >> 8, Buffer.alloc(32, 9)),
   (disk, seq) => disk.del(tileKeyOf(0, seq)),
   (disk, seq) => disk.del(tileKeyOf(4, seq >> 4)),
-  (disk, seq) => disk.put(keys.id(idOf(seq)), u64(1)),
+  (disk, seq) => disk.put(keys.id(idOf(seq)), seqText(1)),
   async (disk, seq) => {
     await harmRecord(disk, seq);
     await harmNode(disk, 0, seq, leafHash(await disk.get(keys.record(seq))));
   },
 ];
+
+function seqIn(value: Buffer | undefined): number | undefined {
+  return value === undefined ? undefined : readSeqText(value);
+}
 
 async function harmNode(disk: Disk, level: number, index: number, hash: Buffer): Promise<void> {
   const key = tileKeyOf(level, index);
@@ -207,7 +211,7 @@ async function walkAll(): Promise<string[]> {
       stored: {
         record: (seq) => store.getNow(keys.record(seq)),
         tile: storedTiles(store),
-        seqOf: (id) => store.getNow(keys.id(id))?.readUInt32BE(4),
+        seqOf: (id) => seqIn(store.getNow(keys.id(id))),
       },
       head: { size: SIZE, tip: state.tip, range: state.range },
       reach: SIZE,
