@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import { Aedes, type Client } from "aedes";
+import { CONNECTED_MACHINES } from "../lib/contracts/connected-machines.ts";
 import { isStatus } from "../lib/contracts/topics.ts";
 import { VIEW_RATES, type ViewRate, viewRateOf } from "../lib/contracts/view-rates.ts";
 import { Store } from "../lib/storage/store/store.ts";
@@ -14,6 +15,7 @@ import { connectionLimits, openFilesLimit } from "./connection-limits.ts";
 import { connectPersistence, persistenceForAedes } from "./connect-persistence.ts";
 import { createConnections } from "./connections.ts";
 import type { Hub, HubOptions } from "./hub.ts";
+import { createConnectedMachines, LOOK_EVERY_MS, type MachineConnection } from "./connected-machines.ts";
 import { connectLane } from "./lane/connect-lane.ts";
 import { createStatusLane, type StatusLane } from "./lane/status-lane.ts";
 import { createLiveConnections, liveConnectionOf } from "./live-connections.ts";
@@ -150,6 +152,20 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     else o.log.error({ reason }, "the session store cannot be written: what has to be stored is not acknowledged");
   });
 
+  const machines = createConnectedMachines<Client>((payload) =>
+    publish({ topic: CONNECTED_MACHINES, payload, qos: 0, retain: true }),
+  );
+  function* connectionsOfMachines(): Generator<readonly [Client, MachineConnection]> {
+    for (const client of registered) {
+      const principal = connections.get(client)?.access.principal;
+      if (principal?.kind !== "machine") continue;
+      const { bytesRead } = client.conn as unknown as { bytesRead: number };
+      yield [client, { machine: principal.name, address: addressOf(client), bytesRead }];
+    }
+  }
+  // Before the first connection, so that nobody takes what an earlier start of the hub had said for true.
+  machines.look(connectionsOfMachines());
+
   const laneCounters = () => (lane === null ? null : { ...lane.counters, readersBehind: lane.readersBehind() });
 
   const handle = (connection: Duplex) => ends.guard(aedes.handle(connection) as AedesClient);
@@ -175,6 +191,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     everyMs: o.systemTopicsMs ?? SYSTEM_TOPICS_MS,
     now,
   });
+  const looking = setInterval(() => machines.look(connectionsOfMachines()), LOOK_EVERY_MS);
   o.log.info({ host: o.host, port: ports.port, wsPort: ports.wsPort, mqttsPort: ports.tlsPort }, "the hub listens");
 
   return {
@@ -197,6 +214,7 @@ export async function startHub(o: HubOptions): Promise<Hub> {
     listeningOnWebSocket: ports.listeningOnWebSocket,
     async close() {
       stopSystemTopics();
+      clearInterval(looking);
       disconnectLane();
       ports.shut();
       await closed(aedes);

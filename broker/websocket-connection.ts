@@ -16,6 +16,8 @@ type Receiving = { _receiver?: { _maxPayload: number } };
 export class WebSocketConnection extends Duplex {
   readonly remoteAddress: string;
   readonly transport = "websocket";
+  /** Of all messages, as a socket has it. */
+  bytesRead = 0;
   readonly #socket: WebSocket;
   #tellTooLarge: () => void = () => {};
 
@@ -73,6 +75,7 @@ export class WebSocketConnection extends Duplex {
       this.destroy(new Error("a WebSocket message that is not binary"));
       return;
     }
+    this.bytesRead += data.length;
     if (!this.push(data)) this.#socket.pause();
   }
 

@@ -67,6 +67,8 @@ export const EVENT_OWNERS = {
   "queue.ended": "audit",
   "machine.online": "audit",
   "machine.offline": "audit",
+  "machine.duplicated": "audit",
+  "machine.duplicate-ended": "audit",
   "agent.started": "audit",
   "command.proposed": "audit",
   "command.approved": "audit",

@@ -49,10 +49,11 @@ export const Presence = z.strictObject({
   online: z.boolean(),
   since: Instant,
   /**
-   * `birth`, `shutdown` and `will` come from the agent; from the fleet `hub-restart` (decision 28) and `revoked`, once the
-   * machine is not let in any more.
+   * `birth`, `shutdown` and `will` come from the agent. From the fleet come `hub-restart` (decision 28); `revoked`, once
+   * the machine is not let in any more; `no-connection`, when the hub has none with it though it never said farewell;
+   * `silent`, when nothing comes over the connection that it has, and `heard`, when something comes again.
    */
-  why: z.enum(["birth", "shutdown", "will", "hub-restart", "revoked"]),
+  why: z.enum(["birth", "shutdown", "will", "hub-restart", "revoked", "no-connection", "silent", "heard"]),
   /** Random per connection: a will of an earlier connection names another one and is corrected by the agent. */
   connection: z.string().min(1).max(64),
   /** Random per start of the agent. */
@@ -115,5 +116,9 @@ export const MachineRow = z.object({
   registeredAt: Instant,
   credential: z.enum(["key", "secret", "none"]),
   speaksFor: z.array(Segment),
+  /** From where it is connected, by the hub; empty while it is not, and where the broker does not tell. */
+  addresses: z.array(z.string()),
+  /** Two agents that say at the same time that they are this machine, by their boot ids, and since when that is known. */
+  duplicate: z.object({ boots: z.array(z.string()), since: Instant }).nullable(),
 });
 export type MachineRow = z.infer<typeof MachineRow>;

@@ -121,7 +121,14 @@ const SERVICE_RULES: Readonly<Record<string, Rule>> = {
   ),
   fleet: service(
     ["machines/+/commands/+", "machines/+/presence"],
-    ["machines/+/status", "machines/+/summary", "machines/+/presence", "machines/+/commands/+/+"],
+    [
+      "machines/+/status",
+      "machines/+/summary",
+      "machines/+/presence",
+      "machines/+/commands/+/+",
+      // Which machines the hub has a connection with.
+      "$SYS/broker/machines",
+    ],
   ),
   console: service([], [...LIVE]),
   // It asks two services for records and for what they set apart, and tells how far it has come; nothing else is its business.

@@ -54,6 +54,8 @@ const TELLERS: Readonly<Record<AuditEventType, Teller>> = {
   "queue.ended": hub,
   "machine.online": service("fleet"),
   "machine.offline": service("fleet"),
+  "machine.duplicated": service("fleet"),
+  "machine.duplicate-ended": service("fleet"),
   "agent.started": machine,
   "command.proposed": service("fleet"),
   "command.approved": service("fleet"),

@@ -1,7 +1,11 @@
 import type { Principal } from "../../lib/contracts/directory.ts";
 import { RastroError } from "../../lib/contracts/errors.ts";
-import type { MachineRow } from "../../lib/contracts/machine.ts";
+import type { MachineRow, Presence } from "../../lib/contracts/machine.ts";
 import type { RequestOf } from "../../lib/contracts/operations.ts";
+import { concluded } from "./absent-after-restart.ts";
+import { CONNECTED_WITHIN } from "./contradiction.ts";
+import type { Duplicates } from "./duplicates.ts";
+import type { HubView } from "./hub-view.ts";
 import type { Register } from "./register.ts";
 import { FRESH_FOR, type SignsOfLife } from "./signs-of-life.ts";
 
@@ -11,19 +15,22 @@ export type MachineHandlers = {
 };
 
 /**
- * Answers which machines there are and how they do. Who exists comes from the directory, online from presence alone,
- * figures from the summary; what nobody said is null. A revoked machine is listed as that, so that it can be let in again.
+ * Answers which machines there are and how they do. Who exists comes from the directory, online from presence and from
+ * what the hub sees, figures from the summary; what nobody said is null. A revoked machine is listed as that, so that it can be let in again.
  */
 export function createMachineHandlers(o: {
   machines: () => Iterable<Principal>;
   register: Pick<Register, "presence">;
-  signs: Pick<SignsOfLife, "summary">;
+  signs: Pick<SignsOfLife, "summary" | "heardAt">;
+  hub: Pick<HubView, "of" | "addresses">;
+  duplicates: Pick<Duplicates, "of">;
   now: () => number;
 }): MachineHandlers {
   const registered = () => [...o.machines()].filter((one) => one.kind === "machine");
 
   function rowOf(principal: Principal): MachineRow {
-    const presence = o.register.presence(principal.name);
+    const presence = wordOf(principal.name);
+    const duplicate = o.duplicates.of(principal.name);
     const known = o.signs.summary(principal.name);
     const fresh = known !== undefined && known.heardAt !== null && o.now() - known.heardAt <= FRESH_FOR;
     return {
@@ -37,7 +44,18 @@ export function createMachineHandlers(o: {
       registeredAt: principal.registeredAt,
       credential: credentialOf(principal),
       speaksFor: principal.speaksFor,
+      addresses: o.hub.addresses(principal.name),
+      duplicate: duplicate && { boots: duplicate.boots, since: new Date(duplicate.since).toISOString() },
     };
+  }
+
+  /** After a restart of the hub the last word stands for five seconds more; the list does not wait for that. */
+  function wordOf(machine: string): Presence | undefined {
+    const presence = o.register.presence(machine);
+    const seen = o.hub.of(machine);
+    if (presence?.online !== true || seen?.state !== "none") return presence;
+    const since = Math.max(seen.since, o.signs.heardAt(machine) ?? 0);
+    return o.now() - since < CONNECTED_WITHIN ? presence : concluded(presence, "no-connection", since);
   }
 
   return {

@@ -4,6 +4,8 @@ import manifest from "../../package.json" with { type: "json" };
 import { sign } from "../../lib/ledger/signature.ts";
 import { openLink } from "../../lib/messaging/link.ts";
 import { followPrincipals } from "../../lib/messaging/principals.ts";
+import { tellAlarmsOf } from "../../lib/messaging/tell-alarm.ts";
+import { watchAlarms } from "../../lib/runtime/alarms.ts";
 import { brokerAuthority } from "../../lib/runtime/broker-authority.ts";
 import { loadOrCreateKey, readPublicKey } from "../../lib/runtime/keys.ts";
 import { createPersonKeys } from "../../lib/runtime/person-keys.ts";
@@ -19,6 +21,8 @@ import { Store } from "../../lib/storage/store/store.ts";
 import { startFleet } from "./start-fleet.ts";
 
 const NAME = "fleet";
+/** How often it is looked whether an alarm has to be raised. */
+const LOOK_EVERY_MS = 1000;
 const now = Date.now;
 const random = randomBytes;
 
@@ -70,4 +74,14 @@ async function start(context: ProcessContext): Promise<void> {
   context.onStop(daily({ at: settings.backups.at, tz: settings.tz, work: backUp }));
   for (const [name, check] of Object.entries(fleet.checks)) health.check(name, check);
   health.metrics.add(...storeFigures({ [NAME]: store }));
+  const alarms = watchAlarms({
+    rules: fleet.alarms,
+    tell: tellAlarmsOf(NAME, link),
+    metrics: health.metrics,
+    log,
+    now,
+    everyMs: LOOK_EVERY_MS,
+  });
+  context.onStop(() => alarms.stop());
+  health.showAlarms(() => alarms.raised().map(({ message }) => message));
 }

@@ -17,6 +17,9 @@ export function changeBetween(before: Presence | undefined, after: Presence | nu
   return was && !is ? { type: "machine.offline", why: after?.why ?? "cleared" } : null;
 }
 
+/** What the fleet says of its own accord. */
+const CONCLUDED: ReadonlySet<string> = new Set(["hub-restart", "revoked", "no-connection", "silent", "heard"]);
+
 /**
  * The event of a change. The machine itself is the actor of what its birth, its farewell or its will says; the fleet
  * is the actor of what it concluded on its own.
@@ -29,7 +32,7 @@ export function presenceEvent(o: {
   change: PresenceChange;
   presence: Presence | null;
 }): EventDraft {
-  const concluded = o.change.why === "hub-restart" || o.change.why === "revoked";
+  const concluded = CONCLUDED.has(o.change.why);
   const { since = null, connection = null, boot = null, app = null, key = null } = o.presence ?? {};
   return {
     id: o.id,

@@ -11,6 +11,8 @@ export type Register = {
   /** The last presence of a machine that is on disk; undefined for one that never gave any. */
   presence(machine: string): Presence | undefined;
   online(): string[];
+  /** Every machine that gave a presence. */
+  names(): string[];
   /**
    * Takes in what a presence topic says; null when its retained message was cleared. Resolves after the register and,
    * if the machine came or went, the event for audit are on disk in one write. Calls take effect in their order.
@@ -51,6 +53,7 @@ export async function openRegister(o: {
   return {
     presence: (machine) => known.get(machine),
     online: () => [...known].filter(([, presence]) => presence.online).map(([machine]) => machine),
+    names: () => [...known.keys()],
     take: (machine, presence) => o.store.write((tx) => stage(tx, machine, presence)),
   };
 }

@@ -4,6 +4,7 @@ import { createOutboxSender } from "../../lib/messaging/outbox-sender.ts";
 import type { Principals } from "../../lib/messaging/principals.ts";
 import { serve } from "../../lib/messaging/request-server.ts";
 import { type After, after as systemAfter } from "../../lib/messaging/timing.ts";
+import type { AlarmRule } from "../../lib/runtime/alarms.ts";
 import type { Check } from "../../lib/runtime/health.ts";
 import type { Logger } from "../../lib/runtime/log.ts";
 import { recordRefusals } from "../../lib/runtime/refusal-event.ts";
@@ -18,11 +19,14 @@ import type { ServiceSelf } from "../../lib/storage/book/service-event.ts";
 import type { Store } from "../../lib/storage/store/store.ts";
 import { type ApprovalsOf, byCatalogue } from "./commands/issue-command.ts";
 import { startCommands } from "./commands/start-commands.ts";
+import { duplicateMachine } from "./duplicate-event.ts";
+import { createHubView } from "./hub-view.ts";
 import { createMachineHandlers } from "./machine-rows.ts";
 import { watchPresence } from "./presence-watch.ts";
 import { openRegister, type Register } from "./register.ts";
 import { startRollouts } from "./rollouts/start-rollouts.ts";
 import { createSignsOfLife } from "./signs-of-life.ts";
+import { watchDuplicates } from "./watch-duplicates.ts";
 
 export type FleetOptions = {
   store: Store;
@@ -44,6 +48,7 @@ export type FleetOptions = {
 export type Fleet = {
   register: Register;
   backups: Backups;
+  alarms: AlarmRule[];
   checks: Record<string, Check>;
   /** Finishes what it has begun. Store and link stay the caller's to close. */
   close(): Promise<void>;
@@ -56,6 +61,7 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
   const outbox = await Outbox.open({ store, book: "audit", name, app, sign, random, now });
   const register = await openRegister({ store, outbox, newId, now, tz });
   const signs = createSignsOfLife(now);
+  const hub = createHubView(now);
   const tell = (draft: EventDraft) => store.write((tx) => void outbox.stage(tx, draft));
   const refusals = recordRefusals({
     names: principals,
@@ -86,11 +92,25 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     onFault: (error) => log.error({ err: error }, "pruning the outbox failed"),
   });
   const after = o.after ?? systemAfter;
+  const duplicates = watchDuplicates({
+    hub,
+    tell,
+    newId,
+    now,
+    tz,
+    after,
+    onEnded: (machine) => onPresence(machine),
+    log,
+  });
   const commands = await startCommands({
     store,
     outbox,
     link,
-    register,
+    // Both of two agents would carry out what is meant for one machine.
+    register: {
+      presence: (machine) => (duplicates.of(machine) === null ? register.presence(machine) : undefined),
+      online: register.online,
+    },
     names: principals,
     sign: o.signCommand,
     approvalsOf: o.approvalsOf ?? byCatalogue,
@@ -113,14 +133,22 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     log,
   });
   const { onPresence } = commands;
-  await watchPresence({ link, principals, register, signs, now, after, onPresence, onRefused, log });
-  const machines = createMachineHandlers({ machines: () => principals.all(), register, signs, now });
+  await watchPresence({ link, principals, register, signs, hub, duplicates, now, after, onPresence, onRefused, log });
+  const machines = createMachineHandlers({
+    machines: () => principals.all(),
+    register,
+    signs,
+    hub,
+    duplicates,
+    now,
+  });
   const handlers = { ...machines, ...commands.handlers, ...rollouts.handlers, ...backupHandlers(backups, "fleet") };
   await serve({ link, service: "fleet", principals, handlers, onRefused, now, log });
 
   return {
     register,
     backups,
+    alarms: [duplicateMachine({ all: duplicates.all, addresses: hub.addresses })],
     checks: {
       hub: () => link.connected || "not connected to the hub",
       backup: () => backups.fault() ?? true,
@@ -128,6 +156,7 @@ export async function startFleet(o: FleetOptions): Promise<Fleet> {
     async close() {
       stopPruning();
       rollouts.close();
+      duplicates.close();
       commands.close();
       await refusals.close();
       await sender.stop();

@@ -10,6 +10,7 @@ import type { Session } from "../../lib/contracts/directory.ts";
 import { type Link, openLink } from "../../lib/messaging/link.ts";
 import { createDirectoryClient, type DirectoryClient } from "../../lib/runtime/directory-client.ts";
 import { type Folders, foldersOf } from "../../lib/runtime/folders.ts";
+import { readPlant } from "../../lib/runtime/plant.ts";
 import { readRunFile } from "../../lib/runtime/run-files.ts";
 import { readSettings, type Settings } from "../../lib/runtime/settings.ts";
 import { HUB_NODE_OPTIONS } from "../stack/plan.ts";
@@ -21,6 +22,7 @@ const log = pino({ level: "silent" });
 export type BenchPlant = {
   environment: NodeJS.ProcessEnv;
   settings: Settings;
+  plantId: string;
   /** Process ids by the path of the `main.ts`. */
   pids: Record<string, number>;
   directory: DirectoryClient;
@@ -86,7 +88,8 @@ export async function startBenchPlant(
     const link = openLink({ url: settings.brokerUrl, name, password: () => token, log, random: randomBytes });
     undo.push(() => link.close());
     await link.whenConnected();
-    return { environment, settings, pids, directory, session, link, close };
+    const plantId = (await readPlant(data)).id;
+    return { environment, settings, plantId, pids, directory, session, link, close };
   } catch (thrown) {
     await close();
     throw thrown;

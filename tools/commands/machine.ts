@@ -144,7 +144,7 @@ async function machineTable(rows: MachineRow[]): Promise<string> {
     ["machine", "state", "since", "rate", "waiting", "software", "sign-in"],
     rows.map((row) => [
       row.id,
-      row.online ? "online" : `offline${row.why === null ? "" : ` (${row.why})`}`,
+      stateOf(row),
       row.since === null ? null : localTime(row.since),
       row.rateHz === null ? null : `${row.rateHz.toFixed(1)} Hz`,
       row.waiting,
@@ -153,4 +153,9 @@ async function machineTable(rows: MachineRow[]): Promise<string> {
     ]),
     "No machine is registered.",
   );
+}
+
+function stateOf({ online, why, duplicate, addresses }: MachineRow): string {
+  const twice = duplicate === null ? "" : `, twice (${addresses.join(", ") || "addresses unknown"})`;
+  return online ? `online${twice}` : `offline${why === null ? "" : ` (${why})`}${twice}`;
 }

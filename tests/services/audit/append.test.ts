@@ -70,6 +70,8 @@ describe("who may tell audit of what", () => {
         "message.refused",
         "machine.online",
         "machine.offline",
+        "machine.duplicated",
+        "machine.duplicate-ended",
         "command.proposed",
         "command.approved",
         "command.issued",

@@ -1,30 +1,36 @@
 import mqtt from "mqtt";
+import { v7 } from "uuid";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { BY_DIRECTORY } from "../../../broker/directory/drafts.ts";
 import type { Presence } from "../../../lib/contracts/machine.ts";
 import type { Link } from "../../../lib/messaging/link.ts";
 import { Store } from "../../../lib/storage/store/store.ts";
+import { GRACE } from "../../../services/fleet/absent-after-restart.ts";
 import { type Fleet, startFleet } from "../../../services/fleet/start-fleet.ts";
 import { type Keyed, startTestHub, type TestHub } from "../../support/hub.ts";
 import { joinAsPerson, joinAsService } from "../join-hub.ts";
 import { presence, summary } from "./samples.ts";
 import { stagedIn } from "../../support/staged.ts";
 
+const WAIT = { timeout: 10_000 };
+
 /* The fleet on a real hub. The five seconds of grace are ended by the test, not by the clock. */
 
 describe("the fleet on a hub", () => {
   let hub: TestHub;
   let service: Keyed;
+  let machine: Keyed;
   let press: Link;
   let store: Store;
   let parts: Awaited<ReturnType<typeof joinAsService>>;
   let fleet: Fleet;
   let graces: (() => void)[];
+  let looks: (() => void)[];
 
   beforeEach(async () => {
     hub = await startTestHub();
     service = await hub.addService("fleet");
-    const machine = await hub.addMachine("press-01");
+    machine = await hub.addMachine("press-01");
     await hub.addMachine("press-02");
     await hub.addPerson("ada", "analyst");
     press = await hub.link(machine.name, machine.password);
@@ -39,11 +45,12 @@ describe("the fleet on a hub", () => {
 
   async function begin() {
     graces = [];
+    looks = [];
     parts = await joinAsService(hub, service, store);
     fleet = await startFleet({
       ...parts,
       signCommand: parts.self.sign,
-      after: (_ms, task) => (graces.push(task), () => undefined),
+      after: (ms, task) => ((ms === GRACE ? graces : looks).push(task), () => undefined),
     });
   }
   async function end() {
@@ -85,9 +92,11 @@ describe("the fleet on a hub", () => {
     await say(presence());
     await untilOnline(true);
     await end();
+    await press.close();
     await begin();
     graces.forEach((grace) => grace());
     await untilOnline(false);
+    press = await hub.link("press-01", machine.password);
     expect(fleet.register.presence("press-01")).toMatchObject({ why: "hub-restart", connection: "c-1" });
     expect(await told()).toEqual(["machine.online birth", "machine.offline hub-restart"]);
 
@@ -144,6 +153,83 @@ describe("the fleet on a hub", () => {
     expect((await told())[0]).toBe("machine.online birth");
     expect((await told())[1]).toMatch(/^machine.offline (?:will|revoked)$/);
     expect(await told()).toHaveLength(2);
+  });
+
+  it("does not call a machine online that went without a will, and needs nobody to say so", async () => {
+    await say(presence());
+    await untilOnline(true);
+    const ada = await joinAsPerson(hub, "ada");
+    const row = () => ada.call("fleet", "machine-show", { id: "press-01" });
+    await vi.waitFor(async () => expect(await row()).toMatchObject({ online: true, addresses: ["127.0.0.1"] }), WAIT);
+    await press.close();
+    await vi.waitFor(async () => expect((await row()).addresses).toEqual([]), WAIT);
+    await vi.waitFor(() => {
+      looks.splice(0).forEach((look) => look());
+      expect(fleet.register.presence("press-01")).toMatchObject({ online: false, why: "no-connection" });
+    }, WAIT);
+    expect(await told()).toEqual(["machine.online birth", "machine.offline no-connection"]);
+    press = await hub.link("press-01", machine.password);
+    await say(presence({ connection: "c-2" }));
+    await untilOnline(true);
+  });
+
+  it("says that an agent is silent from which nothing comes, and takes it back when something does", async () => {
+    await say(presence());
+    await untilOnline(true);
+    const heard: Presence[] = [];
+    const ada = await joinAsPerson(hub, "ada");
+    await ada.link.subscribe("machines/+/presence", (_topic, payload) => {
+      heard.push(JSON.parse(payload.toString()) as Presence);
+    });
+    for (let second = 0; second < 3; second += 1) await sum();
+    await vi.waitFor(
+      () => expect(heard.at(-1)).toMatchObject({ online: false, why: "silent", connection: "c-1" }),
+      WAIT,
+    );
+    await press.publish("machines/press-01/status", "{}");
+    await vi.waitFor(() => expect(heard.at(-1)).toMatchObject({ online: true, why: "heard", connection: "c-1" }), WAIT);
+    await untilOnline(true);
+    expect(await told()).toEqual(["machine.online birth", "machine.offline silent", "machine.online heard"]);
+  });
+
+  it("tells of two agents with one id, once, and sends neither of them commands", async () => {
+    await say(presence());
+    await say(presence({ boot: "b-2", connection: "c-2" }));
+    await say(presence());
+    await say(presence({ boot: "b-2", connection: "c-2" }));
+    const ada = await joinAsPerson(hub, "ada");
+    await vi.waitFor(
+      async () =>
+        expect(await ada.call("fleet", "machine-show", { id: "press-01" })).toMatchObject({
+          online: true,
+          duplicate: { boots: ["b-2", "b-1"] },
+          addresses: ["127.0.0.1"],
+        }),
+      WAIT,
+    );
+    const [alarm] = fleet.alarms;
+    expect(await alarm?.look()).toMatch(/press-01 \(127\.0\.0\.1\)/);
+    await vi.waitFor(
+      async () =>
+        expect((await stagedIn(store, "audit")).map(({ type }) => type)).toEqual([
+          "machine.online",
+          "machine.online",
+          "machine.duplicated",
+        ]),
+      WAIT,
+    );
+
+    const orders: string[] = [];
+    await press.subscribe("machines/press-01/commands/+", (topic) => void orders.push(topic));
+    await hub.addPerson("sue", "administrator");
+    const sue = await joinAsPerson(hub, "sue");
+    const id = v7();
+    await sue.call("fleet", "command-send", { id, machine: "press-01", name: "ping" });
+    // Whatever had been sent would be here before an answer to what was asked after it.
+    await say(presence({ online: false, why: "shutdown" }));
+    await untilOnline(false);
+    expect(orders).toEqual([]);
+    expect(await sue.call("fleet", "command-show", { id })).toMatchObject({ state: "queued" });
   });
 
   it("forgets a presence that was cleared", async () => {

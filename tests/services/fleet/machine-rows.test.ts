@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MachineRow } from "../../../lib/contracts/machine.ts";
 import { createMachineHandlers } from "../../../services/fleet/machine-rows.ts";
+import { createHubView } from "../../../services/fleet/hub-view.ts";
 import { createSignsOfLife } from "../../../services/fleet/signs-of-life.ts";
 import { principal } from "../../support/principals.ts";
 import { NOW, presence, summary } from "./samples.ts";
@@ -8,6 +9,8 @@ import { NOW, presence, summary } from "./samples.ts";
 function setUp() {
   const clock = { now: NOW };
   const signs = createSignsOfLife(() => clock.now);
+  const hub = createHubView(() => clock.now);
+  const duplicates = new Map([["press-02", { boots: ["b-1", "b-2"], since: NOW }]]);
   const present = new Map([
     ["press-01", presence()],
     // Said before it was revoked, and not corrected yet.
@@ -25,9 +28,11 @@ function setUp() {
     machines: () => machines,
     register: { presence: (machine) => present.get(machine) },
     signs,
+    hub,
+    duplicates: { of: (machine) => duplicates.get(machine) ?? null },
     now: () => clock.now,
   });
-  return { handlers, signs, clock };
+  return { handlers, signs, hub, clock };
 }
 
 describe("the rows of machines", () => {
@@ -47,6 +52,8 @@ describe("the rows of machines", () => {
         registeredAt: "2026-11-24T05:44:05.000Z",
         credential: "key",
         speaksFor: ["press-01"],
+        addresses: [],
+        duplicate: null,
       },
       expect.objectContaining({
         id: "press-02",
@@ -58,6 +65,7 @@ describe("the rows of machines", () => {
         app: null,
         credential: "secret",
         speaksFor: ["oven-1"],
+        duplicate: { boots: ["b-1", "b-2"], since: "2026-11-24T12:00:00.000Z" },
       }),
       expect.objectContaining({ id: "press-03", credential: "none" }),
       expect.objectContaining({ id: "press-09", online: false, why: "revoked" }),
@@ -75,6 +83,25 @@ describe("the rows of machines", () => {
     expect((await row()).rateHz).toBe(0);
     clock.now += 1;
     expect((await row()).rateHz).toBeNull();
+  });
+
+  it("call a machine offline that the hub has had no connection with for a second, whatever its last word is", async () => {
+    const { handlers, signs, hub, clock } = setUp();
+    const row = () => handlers["machine-show"]({ id: "press-01" });
+    hub.take({ v: 1, machines: {} });
+    clock.now += 999;
+    expect(await row()).toMatchObject({ online: true, why: "birth" });
+    clock.now += 1;
+    expect(await row()).toMatchObject({ online: false, why: "no-connection", since: "2026-11-24T12:00:00.000Z" });
+    // A birth may be here before the hub says over what it came.
+    signs.heard("press-01", null, false);
+    expect(await row()).toMatchObject({ online: true });
+    const addresses = ["10.0.0.7"];
+    hub.take({ v: 1, machines: { "press-01": { connections: 2, addresses, quiet: false } } });
+    clock.now += 60_000;
+    expect(await row()).toMatchObject({ online: true, addresses });
+    hub.forget();
+    expect(await row()).toMatchObject({ online: true, addresses: [] });
   });
 
   it("do not exist for a machine that is not registered", async () => {
