@@ -67,7 +67,7 @@ describe("the fleet on a hub", () => {
       return `${type} ${why ?? code}`;
     });
   const untilOnline = (online: boolean) =>
-    vi.waitFor(() => expect(fleet.register.presence("press-01")?.online).toBe(online));
+    vi.waitFor(() => expect(fleet.register.presence("press-01")?.online).toBe(online), WAIT);
 
   it("shows who is there, how fast it reports and since when", async () => {
     await say(presence());
@@ -94,6 +94,10 @@ describe("the fleet on a hub", () => {
     await end();
     await press.close();
     await begin();
+    // The hub looks at its connections four times a second; the grace is twenty times as long.
+    const ada = await joinAsPerson(hub, "ada");
+    const addresses = async () => (await ada.call("fleet", "machine-show", { id: "press-01" })).addresses;
+    await vi.waitFor(async () => expect(await addresses()).toEqual([]), WAIT);
     graces.forEach((grace) => grace());
     await untilOnline(false);
     press = await hub.link("press-01", machine.password);
@@ -101,7 +105,6 @@ describe("the fleet on a hub", () => {
     expect(await told()).toEqual(["machine.online birth", "machine.offline hub-restart"]);
 
     const heard: Presence[] = [];
-    const ada = await joinAsPerson(hub, "ada");
     await ada.link.subscribe("machines/+/presence", (_topic, payload, retained) => {
       if (retained) heard.push(JSON.parse(payload.toString()) as Presence);
     });
