@@ -26,6 +26,8 @@ const ROW = {
   registeredAt: "2026-11-24T05:44:05.000Z",
   credential: "key",
   speaksFor: ["ipc-1"],
+  addresses: [],
+  duplicate: null,
 };
 const PEOPLE: Record<string, Principal> = {
   ana: principal("ana", "operator"),

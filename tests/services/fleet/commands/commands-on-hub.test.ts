@@ -93,6 +93,11 @@ describe("commands on a hub", () => {
       retain: true,
     });
     await vi.waitFor(() => expect(fleet.register.presence("press-01")?.connection).toBe(connection));
+    // Until the hub has told of the connection, the fleet may take it for one that went without a word.
+    await vi.waitFor(async () => {
+      const { addresses } = await sue.call("fleet", "machine-show", { id: "press-01" });
+      expect(addresses).not.toEqual([]);
+    }, 10_000);
   };
   const send = (change = {}) =>
     sue.call("fleet", "command-send", { id: v7(), machine: "press-01", name: "ping", ...change });
