@@ -237,9 +237,8 @@ export class Store {
       const failed = Promise.resolve(this.#unusable("what was staged has no form on disk", cause));
       return { written: failed, ended: failed };
     }
-    const written =
-      operations.length === 0 || this.#readOnly ? this.#writeNothing(operations) : this.#writeBatch(operations);
     const isWriting = operations.length > 0 && !this.#readOnly;
+    const written = isWriting ? this.#writeBatch(operations) : this.#writeNothing(operations);
     const afterwards = isWriting ? this.#companions.map((companion) => attempt(() => companion(group))) : [];
     return { written, ended: this.#end(group, written, afterwards) };
   }
